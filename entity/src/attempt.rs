@@ -1,0 +1,45 @@
+//! One try of a delivery.
+
+use sea_orm::entity::prelude::*;
+
+use crate::{AttemptId, DeliveryId, Timestamp};
+
+/// How a try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Outcome {
+    /// Taken by the next server.
+    #[sea_orm(string_value = "sent")]
+    Sent,
+    /// May succeed later.
+    #[sea_orm(string_value = "retry")]
+    Retry,
+    /// Will never succeed.
+    #[sea_orm(string_value = "failed")]
+    Failed,
+}
+
+/// A row of `delivery_attempts`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "delivery_attempts")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: AttemptId,
+    /// Of which delivery.
+    pub delivery_id: DeliveryId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the other side said; never an address.
+    pub detail: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+}
+
+/// The foreign key is the database's; no query joins from here.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,42 @@
+//! One type an id, so that a user's id cannot be given where a task's is wanted. All are UUID
+//! version 7 (RFC 9562): they sort by the time of creation.
+
+use sea_orm::{DbErr, DeriveValueType, TryFromU64};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType, Serialize,
+            Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        // sea-orm asks for this of every primary key; ours never come from a counter.
+        impl TryFromU64 for $name {
+            fn try_from_u64(_: u64) -> Result<Self, DbErr> {
+                Err(DbErr::ConvertFromU64(stringify!($name)))
+            }
+        }
+    )+};
+}
+
+id! {
+    /// A row of `users`.
+    UserId,
+    /// A row of `sessions`: one signed-in device.
+    SessionId,
+    /// A row of `tasks`.
+    TaskId,
+    /// A row of `events`: something that happened.
+    EventId,
+    /// A row of `jobs`: work to be done.
+    JobId,
+    /// A row of `deliveries`: one message to one person on one channel.
+    DeliveryId,
+    /// A row of `delivery_attempts`: one try of a delivery.
+    AttemptId,
+}

@@ -1,0 +1,88 @@
+//! People who can sign in.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, Order, QueryOrder};
+
+use crate::{Timestamp, UserId};
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Status {
+    /// The owner can sign in.
+    #[sea_orm(string_value = "active")]
+    Active,
+    /// Signing in is refused and no mail is sent; tasks stay.
+    #[sea_orm(string_value = "disabled")]
+    Disabled,
+}
+
+/// A row of `users`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    /// Primary key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    /// The address as its owner wrote it.
+    pub email: Option<String>,
+    /// The address in lower case: what is compared, and unique.
+    pub email_norm: Option<String>,
+    /// The user name as its owner wrote it.
+    pub username: Option<String>,
+    /// The user name in lower case: what is compared, and unique.
+    pub username_norm: Option<String>,
+    /// The display name.
+    pub name: String,
+    /// The display name in lower case: what lists are sorted and searched by.
+    pub name_norm: String,
+    /// A PHC string; none for accounts that cannot sign in by password.
+    pub password_hash: Option<String>,
+    /// Whether the account may be used.
+    pub status: Status,
+    /// Raised to make every access token issued before worthless.
+    pub token_epoch: i32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// The last successful login.
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// A user refers to no other table.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// Every user, as a signed-in person may list them: a server is one team. Sorted by name.
+    pub fn directory() -> Select<Self> {
+        Self::find()
+            .filter(Column::Status.eq(Status::Active))
+            .order_by(Column::NameNorm, Order::Asc)
+            .order_by(Column::Id, Order::Asc)
+    }
+}
+
+/// Users whose name or user name contains the text, which must be in lower case.
+pub fn matches(text: &str) -> Condition {
+    let pattern =
+        sea_orm::sea_query::LikeExpr::new(format!("%{}%", escape_like(text))).escape('\\');
+    Condition::any()
+        .add(Column::NameNorm.like(pattern.clone()))
+        .add(Column::UsernameNorm.like(pattern))
+}
+
+/// Takes the meaning out of `%`, `_` and `\` in a pattern of LIKE.
+pub fn escape_like(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

@@ -1,0 +1,36 @@
+//! What a user may do beyond what everyone may.
+
+use sea_orm::entity::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{Timestamp, UserId};
+
+/// A role. Everyone signed in is a user; only what is more has a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Sees and edits everything.
+    #[sea_orm(string_value = "admin")]
+    Admin,
+}
+
+/// A row of `user_roles`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "user_roles")]
+pub struct Model {
+    /// Whose role.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    /// Which role.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub role: Role,
+    /// Since when.
+    pub granted_at: Timestamp,
+}
+
+/// The foreign key is the database's; no query joins from here.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,28 @@
+//! The changes of Taskflow's database: one a file, each with a way up and a way down, each in a
+//! transaction, the same for SQLite and PostgreSQL.
+
+pub use sea_orm_migration::{MigrationStatus, MigratorTrait};
+
+mod columns;
+mod m20261122_000001_accounts;
+mod m20261122_000002_tasks;
+mod m20261122_000003_events;
+mod m20261122_000004_jobs;
+mod m20261122_000005_deliveries;
+
+/// Every change, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn sea_orm_migration::MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_accounts::Migration),
+            Box::new(m20261122_000002_tasks::Migration),
+            Box::new(m20261122_000003_events::Migration),
+            Box::new(m20261122_000004_jobs::Migration),
+            Box::new(m20261122_000005_deliveries::Migration),
+        ]
+    }
+}

@@ -1,0 +1,13 @@
+//! The people of a server: who they are and how they are found.
+
+mod api;
+mod error;
+mod events;
+mod policy;
+mod service;
+mod store;
+
+pub use self::api::{AccountsQuery, User, UserLoader, Viewer, load_user};
+pub use self::error::AccountError;
+pub use self::service::{NewUser, create, find_by_login_name, grant, problems};
+pub use self::store::{find, note_login, roles};

@@ -1,0 +1,138 @@
+//! What can be done with accounts.
+
+use entity::UserId;
+use entity::user::{Model, Status};
+use entity::user_role::Role;
+
+use super::events::UserCreated;
+use super::{AccountError, store};
+use crate::app::App;
+use crate::db::{DbError, Tx, new_id};
+use crate::events;
+use crate::graphql::{UserError, UserErrorCode};
+
+/// The account somebody wants.
+#[derive(Clone, Debug, Default)]
+pub struct NewUser {
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The user name.
+    pub username: Option<String>,
+    /// The display name.
+    pub name: String,
+}
+
+impl NewUser {
+    /// Takes blanks off the ends, and what is then empty as not given.
+    pub fn tidy(email: Option<String>, username: Option<String>, name: &str) -> Self {
+        let tidy = |text: Option<String>| {
+            text.map(|text| text.trim().to_owned())
+                .filter(|text| !text.is_empty())
+        };
+        Self {
+            email: tidy(email),
+            username: tidy(username),
+            name: name.trim().to_owned(),
+        }
+    }
+}
+
+/// Everything that is wrong with a new account, all at once.
+pub fn problems(new: &NewUser) -> Vec<UserError> {
+    let mut problems = Vec::new();
+    let mut add = |message: &str, field: &str| {
+        problems.push(UserError::new(
+            UserErrorCode::Invalid,
+            message,
+            &["input", field],
+        ));
+    };
+    if new.email.is_none() && new.username.is_none() {
+        add("Give an e-mail address, a user name, or both.", "email");
+    }
+    if let Some(email) = &new.email
+        && (email.len() > 254 || email.parse::<lettre::Address>().is_err())
+    {
+        add("This is not an e-mail address.", "email");
+    }
+    if let Some(username) = &new.username {
+        let length = username.chars().count();
+        if !(3..=50).contains(&length) || !username.chars().all(|c| c.is_ascii_alphanumeric()) {
+            add("A user name has 3 to 50 letters and digits.", "username");
+        }
+    }
+    let length = new.name.chars().count();
+    if !(1..=100).contains(&length) || new.name.chars().any(char::is_control) {
+        add("A name has 1 to 100 characters, in one line.", "name");
+    }
+    problems
+}
+
+/// Writes a new account, and that it was made. Call [`problems`] first.
+///
+/// # Errors
+/// [`AccountError::Refused`] when the address or the user name is somebody's already.
+pub async fn create(
+    tx: &Tx,
+    new: &NewUser,
+    password_hash: Option<String>,
+) -> Result<Model, AccountError> {
+    let now = tx.clock().now();
+    let user = Model {
+        id: UserId(new_id(tx.clock())),
+        email: new.email.clone(),
+        email_norm: new.email.as_deref().map(str::to_lowercase),
+        username: new.username.clone(),
+        username_norm: new.username.as_deref().map(str::to_lowercase),
+        name: new.name.clone(),
+        name_norm: new.name.to_lowercase(),
+        password_hash,
+        status: Status::Active,
+        token_epoch: 0,
+        created_at: now,
+        updated_at: now,
+        last_login_at: None,
+    };
+    // The database decides who was first; asking it before would leave a gap.
+    store::insert(tx, user.clone()).await.map_err(taken)?;
+    events::append(tx, &UserCreated { user_id: user.id }, Some(user.id)).await?;
+    Ok(user)
+}
+
+fn taken(error: DbError) -> AccountError {
+    let Some(constraint) = error.unique_violation() else {
+        return error.into();
+    };
+    let (field, message) = if constraint.contains("email") {
+        (
+            "email",
+            "There is an account with this e-mail address already. Log in instead.",
+        )
+    } else {
+        ("username", "This user name is taken. Choose another.")
+    };
+    AccountError::Refused(vec![UserError::new(
+        UserErrorCode::Taken,
+        message,
+        &["input", field],
+    )])
+}
+
+/// The user with this e-mail address or user name, in any case.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find_by_login_name(app: &App, name: &str) -> Result<Option<Model>, DbError> {
+    let name = &name.trim().to_lowercase();
+    app.db
+        .read(|db| async move { store::find_by_login_name(&db, name).await })
+        .await
+}
+
+/// Gives a user a role.
+///
+/// # Errors
+/// The database's failure.
+pub async fn grant(tx: &Tx, user: UserId, role: Role) -> Result<(), DbError> {
+    store::grant(tx, user, role, tx.clock().now()).await
+}

@@ -1,0 +1,133 @@
+//! The statements about users.
+
+use entity::user::{self, Column, Entity, Model};
+use entity::user_role::{self, Role};
+use entity::{Timestamp, UserId};
+use sea_orm::sea_query::{Expr, Order};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QuerySelect, Set,
+};
+
+use crate::db::keyset::{self, Key};
+use crate::db::{DbError, Tx};
+use crate::graphql::Page;
+
+/// Where a page of the directory ended: the name it is sorted by, and the id.
+pub type DirectoryKeys = (String, UserId);
+
+/// Writes a new user.
+pub async fn insert(tx: &Tx, user: Model) -> Result<(), DbError> {
+    Entity::insert(user.into_active_model())
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// A user by id.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// Users by id, in no order.
+pub async fn find_many(db: &impl ConnectionTrait, ids: Vec<UserId>) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find().filter(Column::Id.is_in(ids)).all(db).await?)
+}
+
+/// The user with this address or user name, which must be in lower case.
+pub async fn find_by_login_name(
+    db: &impl ConnectionTrait,
+    name: &str,
+) -> Result<Option<Model>, DbError> {
+    let column = if name.contains('@') {
+        Column::EmailNorm
+    } else {
+        Column::UsernameNorm
+    };
+    Ok(Entity::find().filter(column.eq(name)).one(db).await?)
+}
+
+/// A page of the directory, narrowed by a text in lower case.
+pub async fn directory(
+    db: &impl ConnectionTrait,
+    search: Option<&str>,
+    page: &Page<DirectoryKeys>,
+) -> Result<Vec<Model>, DbError> {
+    let mut query = Entity::directory().filter(matching(search));
+    if let Some((name, id)) = &page.after {
+        query = query.filter(keyset::after(&[
+            Key {
+                expr: Expr::col(Column::NameNorm).into(),
+                order: Order::Asc,
+                last: name.clone().into(),
+            },
+            Key {
+                expr: Expr::col(Column::Id).into(),
+                order: Order::Asc,
+                last: (*id).into(),
+            },
+        ]));
+    }
+    Ok(query.limit(page.limit()).all(db).await?)
+}
+
+/// How many people the directory has, narrowed by a text in lower case.
+pub async fn count_directory(
+    db: &impl ConnectionTrait,
+    search: Option<&str>,
+) -> Result<u64, DbError> {
+    use sea_orm::PaginatorTrait;
+    Ok(Entity::directory()
+        .filter(matching(search))
+        .count(db)
+        .await?)
+}
+
+fn matching(search: Option<&str>) -> Condition {
+    search.map_or_else(Condition::all, user::matches)
+}
+
+/// The roles of a user.
+///
+/// # Errors
+/// The database's failure.
+pub async fn roles(db: &impl ConnectionTrait, user: UserId) -> Result<Vec<Role>, DbError> {
+    Ok(user_role::Entity::find()
+        .filter(user_role::Column::UserId.eq(user))
+        .all(db)
+        .await?
+        .into_iter()
+        .map(|row| row.role)
+        .collect())
+}
+
+/// Gives a user a role.
+pub async fn grant(tx: &Tx, user: UserId, role: Role, now: Timestamp) -> Result<(), DbError> {
+    let row = user_role::ActiveModel {
+        user_id: Set(user),
+        role: Set(role),
+        granted_at: Set(now),
+    };
+    user_role::Entity::insert(row)
+        .on_conflict_do_nothing()
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Notes a successful login. None when the account was disabled meanwhile.
+///
+/// # Errors
+/// The database's failure.
+pub async fn note_login(tx: &Tx, user: UserId) -> Result<Option<Model>, DbError> {
+    let mut rows = Entity::update_many()
+        .col_expr(Column::LastLoginAt, Expr::value(tx.clock().now()))
+        .filter(Column::Id.eq(user))
+        .filter(Column::Status.eq(user::Status::Active))
+        .exec_with_returning(tx.conn())
+        .await?;
+    Ok(rows.pop())
+}

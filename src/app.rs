@@ -1,0 +1,139 @@
+//! The wiring: from settings to the parts everything is made of.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+use sea_orm::DatabaseBackend;
+
+use crate::auth::{KeyError, Keys, Passwords, Tokens};
+use crate::db::{Clock, ConnectError, Db, DbError};
+use crate::delivery::email::{EmailTransport, TransportError};
+use crate::events::{self, Bus, Feed};
+use crate::notifications::Templates;
+use crate::settings::Settings;
+
+/// The parts of a running process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// What is inside an [`App`].
+#[derive(Debug)]
+pub struct Parts {
+    /// What was set.
+    pub settings: Settings,
+    /// The database.
+    pub db: Db,
+    /// Hints.
+    pub bus: Bus,
+    /// The streams followed in this process.
+    pub feed: Feed,
+    /// Hashes passwords.
+    pub passwords: Passwords,
+    /// Makes and checks access tokens.
+    pub tokens: Tokens,
+    /// Sends mail.
+    pub mail: EmailTransport,
+    /// The texts of messages.
+    pub templates: Templates,
+}
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The database is older than this executable.
+    #[error(
+        "the database lacks {} changes ({}): run `taskflow migrate up`, or set TASKFLOW_DATABASE__MIGRATE_ON_START=true",
+        .0.len(), .0.join(", ")
+    )]
+    NotMigrated(Vec<String>),
+    /// Something the database was asked.
+    #[error("{}", crate::telemetry::chain(.0))]
+    Db(#[from] DbError),
+    /// The signing key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Argon2 does not take the parameters.
+    #[error("auth.password: Argon2 does not take these parameters: {0}")]
+    Argon2(argon2::Error),
+    /// The mail transport.
+    #[error(transparent)]
+    Mail(#[from] TransportError),
+    /// The URL of Redis.
+    #[error("redis.url cannot be understood: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// The templates.
+    #[error("a template is broken: {0}")]
+    Template(Box<handlebars::TemplateError>),
+}
+
+impl App {
+    /// Opens everything. The part of the bus that has to run is given back beside it.
+    ///
+    /// # Errors
+    /// [`StartError`] says what to do.
+    pub async fn start(
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<(Self, events::bus::Driver), StartError> {
+        // What needs no other machine comes first: it fails fast and changes nothing.
+        let passwords = Passwords::new(&settings.auth.password).map_err(StartError::Argon2)?;
+        let templates = Templates::new().map_err(|error| StartError::Template(Box::new(error)))?;
+        let mail = EmailTransport::new(&settings.mail)?;
+        let (bus, driver) = Bus::new(&settings.redis)?;
+        let db = Db::connect(&settings.database, clock.clone()).await?;
+        if settings.migrate_on_start() {
+            db.migrate_up().await?;
+        } else {
+            let missing = db.pending_changes().await?;
+            if !missing.is_empty() {
+                return Err(StartError::NotMigrated(missing));
+            }
+        }
+        let keys = Keys::load(&settings.auth, !settings.is_production())?;
+        let tokens = Tokens::new(keys, &settings.auth, settings.issuer(), clock);
+        let feed = Feed::open(db.clone(), &settings.events).await?;
+        let parts = Parts {
+            settings,
+            db,
+            bus,
+            feed,
+            passwords,
+            tokens,
+            mail,
+            templates,
+        };
+        Ok((Self(Arc::new(parts)), driver))
+    }
+
+    /// The database in words, for the lines at start.
+    pub fn database_in_words(&self) -> &'static str {
+        match self.db.backend() {
+            DatabaseBackend::Postgres => "PostgreSQL",
+            _ => "SQLite",
+        }
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The way from a resolver to the parts.
+pub trait AppExt {
+    /// The parts of this process.
+    fn app(&self) -> &App;
+}
+
+impl AppExt for Context<'_> {
+    fn app(&self) -> &App {
+        // `schema::Api` puts it into every request; there is no schema that serves without.
+        self.data_unchecked()
+    }
+}

@@ -1,0 +1,74 @@
+//! What can go wrong when someone signs in.
+
+use std::time::Duration;
+
+use crate::db::{DbError, WriteError};
+use crate::graphql::{ApiError, ErrorCode, UserError};
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// What the person can put right.
+    #[error("the input was refused")]
+    Refused(Vec<UserError>),
+    /// New accounts are not taken.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// The password was right, but the account is switched off.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The refresh token is unknown, over, or was used before.
+    #[error("the refresh token is not good")]
+    RefreshRefused,
+    /// More sign-ins at once than this machine can check.
+    #[error("too many sign-ins at once")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The machinery failed.
+    #[error("{0}")]
+    Internal(String),
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl WriteError for AuthError {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(errors) => errors.into_iter().next().map_or_else(
+                || Self::new(ErrorCode::BadUserInput, "The input was refused."),
+                |error| Self::new(ErrorCode::BadUserInput, error.message),
+            ),
+            AuthError::RegistrationClosed => Self::new(
+                ErrorCode::Forbidden,
+                "This server takes no new accounts. Ask an administrator for one.",
+            ),
+            AuthError::Disabled => Self::new(
+                ErrorCode::Forbidden,
+                "This account is disabled. Ask an administrator to enable it.",
+            ),
+            AuthError::RefreshRefused => Self::new(
+                ErrorCode::Unauthenticated,
+                "The refresh token is not good any more. Log in again.",
+            ),
+            AuthError::Busy { retry_after } => Self::new(
+                ErrorCode::Unavailable,
+                "Too many people are signing in at this moment. Try again shortly.",
+            )
+            .retry_after(retry_after),
+            AuthError::Internal(detail) => Self::internal(&detail),
+            AuthError::Db(error) => error.into(),
+        }
+    }
+}

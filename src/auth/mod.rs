@@ -1,0 +1,21 @@
+//! Who someone is: passwords, sessions, access tokens and the keys that sign them.
+//!
+//! A **session** is a signed-in device. It is renewed with an opaque **refresh token**, of which
+//! only the hash is stored, and every renewal replaces it. An **access token** is a JWT of 15
+//! minutes that any replica can check without asking the database.
+
+mod api;
+mod error;
+mod keys;
+mod password_policy;
+mod passwords;
+mod service;
+mod store;
+mod tokens;
+
+pub use self::api::AuthMutation;
+pub use self::error::AuthError;
+pub use self::keys::{KeyError, Keys};
+pub use self::passwords::Passwords;
+pub use self::service::hash_new_password;
+pub use self::tokens::{TokenError, Tokens, Verified};

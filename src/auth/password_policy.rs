@@ -1,0 +1,82 @@
+//! Which passwords are good enough.
+
+use crate::settings::{PasswordPolicy, PasswordSettings};
+
+/// Longer ones are refused before they are hashed.
+const MAX_BYTES: usize = 256;
+
+/// What the estimator calls "guessable in 10^6 tries": the common ones, with the usual endings.
+const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;
+
+/// Everything that is wrong with a new password, as sentences; none when it is good. `context` is
+/// what an attacker tries first: the names of the person and of the product.
+pub fn problems(password: &str, context: &[&str], settings: &PasswordSettings) -> Vec<String> {
+    let mut problems = Vec::new();
+    let length = password.chars().count();
+    let least = settings.min_length();
+    if length < least as usize {
+        problems.push(format!(
+            "The password has {length} characters; it needs at least {least}."
+        ));
+    }
+    if password.len() > MAX_BYTES {
+        return vec![format!("The password is longer than {MAX_BYTES} bytes.")];
+    }
+    if settings.policy == PasswordPolicy::Composition {
+        let classes: [(&str, fn(char) -> bool); 4] = [
+            ("an upper-case letter", char::is_uppercase),
+            ("a lower-case letter", char::is_lowercase),
+            ("a digit", char::is_numeric),
+            ("a symbol", |c| !c.is_alphanumeric()),
+        ];
+        let missing: Vec<&str> = classes
+            .iter()
+            .filter(|(_, is)| !password.chars().any(is))
+            .map(|(name, _)| *name)
+            .collect();
+        if !missing.is_empty() {
+            problems.push(format!("The password lacks {}.", missing.join(", ")));
+        }
+    }
+    let lower = password.to_lowercase();
+    if context
+        .iter()
+        .any(|word| word.chars().count() >= 4 && lower.contains(&word.to_lowercase()))
+    {
+        problems.push(
+            "The password contains your name, your address or the name of this product.".to_owned(),
+        );
+    }
+    if problems.is_empty() && zxcvbn::zxcvbn(password, context).score() < WEAKEST {
+        problems.push(
+            "The password is among the first that are guessed. Use several unrelated words."
+                .to_owned(),
+        );
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::problems;
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_default_policy_wants_length_classes_and_no_common_or_context_words() {
+        let folder = std::env::temp_dir();
+        let settings = Settings::load(None, &BTreeMap::new(), &folder)
+            .unwrap()
+            .auth
+            .password;
+        let ok = |password: &str| problems(password, &["taskflow", "Ada Lovelace"], &settings);
+        assert_eq!(ok("Correct-Horse-7-Battery"), Vec::<String>::new());
+        assert_eq!(ok("Ünïcode-Wörter-9-gehen"), Vec::<String>::new());
+        assert!(ok("Short-1")[0].contains("at least 12"));
+        assert!(ok("alllowercaseletters")[0].contains("upper-case"));
+        assert!(ok("Taskflow-Battery-77!")[0].contains("name of this product"));
+        assert!(ok("Password123!")[0].contains("first that are guessed"));
+        assert!(ok(&"Aa1!".repeat(100))[0].contains("256 bytes"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Hashing passwords: Argon2id (RFC 9106), off the async threads and bounded.
+//!
+//! One hash takes 19 MiB and tens of milliseconds by design. Without a bound, a few hundred logins
+//! at once would take all memory and starve every other request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::AuthError;
+use crate::settings;
+
+/// Stored parameters beyond these are refused: whoever can write a hash into the database must not
+/// be able to make a login take all memory.
+const MAX_STORED_MEMORY_KIB: u32 = 1 << 20;
+const MAX_STORED_ITERATIONS: u32 = 100;
+
+/// Hashes and checks passwords. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Passwords(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    argon2: Argon2<'static>,
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    queue: usize,
+    wait: Duration,
+    /// Checked when there is no such user, so that the answer takes as long.
+    dummy: String,
+}
+
+impl Passwords {
+    /// Prepares the hasher.
+    ///
+    /// # Errors
+    /// When the parameters are outside what Argon2 allows.
+    pub fn new(settings: &settings::PasswordSettings) -> Result<Self, argon2::Error> {
+        let params = Params::new(
+            settings.argon2_memory_kib,
+            settings.argon2_iterations,
+            settings.argon2_parallelism,
+            None,
+        )?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let by_memory = settings.hash_memory_budget_mib.saturating_mul(1_024)
+            / settings.argon2_memory_kib.max(1);
+        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        let permits = cores.min(usize::try_from(by_memory).unwrap_or(1)).max(1);
+        let dummy = argon2
+            .hash_password(b"nobody has this password")
+            .map_err(|_| argon2::Error::SaltTooShort)?
+            .to_string();
+        Ok(Self(Arc::new(Inner {
+            argon2,
+            permits: Arc::new(Semaphore::new(permits)),
+            waiting: AtomicUsize::new(0),
+            queue: settings.hash_queue,
+            wait: Duration::from_millis(settings.hash_wait_ms),
+            dummy,
+        })))
+    }
+
+    /// Hashes a new password into a PHC string with a random salt.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`] when too many are waiting.
+    pub async fn hash(&self, password: String) -> Result<String, AuthError> {
+        let argon2 = self.0.argon2.clone();
+        self.run(move || {
+            argon2
+                .hash_password(password.as_bytes())
+                .map(|hash| hash.to_string())
+                .map_err(|error| AuthError::Internal(format!("hashing a password: {error}")))
+        })
+        .await?
+    }
+
+    /// Whether a password fits a stored hash. Without a hash the same work is done and the answer
+    /// is no.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`] when too many are waiting.
+    pub async fn verify(
+        &self,
+        password: String,
+        stored: Option<String>,
+    ) -> Result<bool, AuthError> {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.0.dummy.clone());
+        let fits = self
+            .run(move || {
+                let hash = PasswordHash::new(&stored).ok()?;
+                let params = Params::try_from(&hash).ok()?;
+                if params.m_cost() > MAX_STORED_MEMORY_KIB
+                    || params.t_cost() > MAX_STORED_ITERATIONS
+                {
+                    return None;
+                }
+                Argon2::default()
+                    .verify_password(password.as_bytes(), &hash)
+                    .ok()
+            })
+            .await?
+            .is_some();
+        Ok(known && fits)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let permit = self.permit().await?;
+        tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        })
+        .await
+        .map_err(|error| AuthError::Internal(format!("the hashing thread: {error}")))
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, AuthError> {
+        let busy = || AuthError::Busy {
+            retry_after: self.0.wait,
+        };
+        if let Ok(permit) = self.0.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _place = Place::take(&self.0.waiting, self.0.queue).ok_or_else(busy)?;
+        match timeout(self.0.wait, self.0.permits.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(busy()),
+        }
+    }
+}
+
+/// A place in the queue, given back when dropped: also when the caller goes away while waiting.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, most: usize) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

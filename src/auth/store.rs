@@ -1,0 +1,65 @@
+//! The statements about sessions.
+
+use entity::session::{ActiveModel, Column, Entity, Model};
+use entity::{SessionId, Timestamp, UserId};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+
+use crate::db::{DbError, Tx};
+
+/// Writes a new session.
+pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {
+    let row = ActiveModel {
+        id: Set(session.id),
+        user_id: Set(session.user_id),
+        refresh_hash: Set(session.refresh_hash),
+        generation: Set(session.generation),
+        created_at: Set(session.created_at),
+        last_used_at: Set(session.last_used_at),
+        expires_at: Set(session.expires_at),
+        revoked_at: Set(session.revoked_at),
+    };
+    Entity::insert(row)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Replaces the refresh token in one statement, so that of two renewals at once one wins. None
+/// when the token is not the current one of a living session.
+pub async fn rotate(
+    tx: &Tx,
+    old_hash: &[u8],
+    new_hash: &[u8],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<Option<Model>, DbError> {
+    let mut rows = Entity::update_many()
+        .col_expr(Column::RefreshHash, Expr::value(new_hash.to_vec()))
+        .col_expr(Column::Generation, Expr::col(Column::Generation).add(1))
+        .col_expr(Column::LastUsedAt, Expr::value(now))
+        .col_expr(Column::ExpiresAt, Expr::value(expires_at))
+        .filter(Column::RefreshHash.eq(old_hash.to_vec()))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec_with_returning(tx.conn())
+        .await?;
+    Ok(rows.pop())
+}
+
+/// Ends one session of a user, or all. Answers how many were ended.
+pub async fn revoke(
+    tx: &Tx,
+    user: UserId,
+    only: Option<SessionId>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let mut update = Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::RevokedAt.is_null());
+    if let Some(session) = only {
+        update = update.filter(Column::Id.eq(session));
+    }
+    Ok(update.exec(tx.conn()).await?.rows_affected)
+}

@@ -1,0 +1,128 @@
+//! `taskflow admin`: looks after an installation.
+
+use std::io::BufRead;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use entity::user_role::Role;
+
+use crate::accounts::{self, AccountError, NewUser};
+use crate::app::App;
+use crate::auth::{self, AuthError};
+use crate::crypto;
+use crate::db::Clock;
+use crate::graphql::UserError;
+use crate::jobs;
+use crate::settings::Settings;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make an account; reads its password from the standard input, or makes one and prints it.
+    CreateUser(CreateUser),
+    /// Look at the jobs.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct CreateUser {
+    /// The e-mail address.
+    #[arg(long)]
+    email: Option<String>,
+    /// The user name.
+    #[arg(long)]
+    username: Option<String>,
+    /// The display name.
+    #[arg(long)]
+    name: String,
+    /// Let the account see and edit everything.
+    #[arg(long)]
+    admin: bool,
+    /// Read the password from the first line of the standard input.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum JobsCommand {
+    /// List the jobs that were given up.
+    Dead {
+        /// How many, the newest first.
+        #[arg(long, default_value_t = 50)]
+        limit: u64,
+    },
+}
+
+pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
+    let (app, _bus) = App::start(settings, Clock::default()).await?;
+    match command {
+        Command::CreateUser(args) => create_user(&app, args).await,
+        Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
+    }
+}
+
+async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
+    let new = NewUser::tidy(args.email, args.username, &args.name);
+    let (password, made) = if args.password_stdin {
+        let mut line = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .context("reading the password")?;
+        (line.trim_end_matches(['\r', '\n']).to_owned(), false)
+    } else {
+        // Longer than anyone guesses, and of every class the policy may ask for.
+        (format!("{}-aA1", crypto::random_token()), true)
+    };
+    let hash = match auth::hash_new_password(app, &new, password.clone()).await {
+        Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
+        result => result?,
+    };
+    let (new, hash, admin) = (&new, &hash, args.admin);
+    let user = app
+        .db
+        .write(|tx| async move {
+            let user = accounts::create(&tx, new, Some(hash.clone())).await?;
+            if admin {
+                accounts::grant(&tx, user.id, Role::Admin).await?;
+            }
+            Ok::<_, AccountError>(user)
+        })
+        .await;
+    let user = match user {
+        Err(AccountError::Refused(problems)) => bail!(in_lines(&problems)),
+        result => result?,
+    };
+    println!("made the account of {}", user.name);
+    if made {
+        println!("password: {password}");
+    }
+    Ok(())
+}
+
+fn in_lines(problems: &[UserError]) -> String {
+    let lines: Vec<&str> = problems
+        .iter()
+        .map(|problem| problem.message.as_str())
+        .collect();
+    lines.join("\n")
+}
+
+async fn dead_jobs(app: &App, limit: u64) -> anyhow::Result<()> {
+    let jobs = jobs::list_dead(&app.db, limit).await?;
+    if jobs.is_empty() {
+        println!("no dead jobs");
+    }
+    for job in jobs {
+        println!(
+            "{}  {:<10} attempts {:<4} crashes {:<2} {}  {}",
+            job.id.0,
+            job.kind,
+            job.attempt,
+            job.crash_count,
+            job.done_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
+            job.last_error.unwrap_or_default()
+        );
+    }
+    Ok(())
+}

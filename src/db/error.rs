@@ -1,0 +1,81 @@
+//! What the database can answer instead of rows.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
+
+/// A failure of the database. Its text is for logs, never for clients.
+#[derive(Debug, thiserror::Error)]
+#[error("the database failed")]
+pub struct DbError(#[from] DbErr);
+
+impl DbError {
+    /// Whether a unique constraint refused the write, and which: its name on PostgreSQL, its
+    /// columns (`users.email_norm`) on SQLite.
+    pub fn unique_violation(&self) -> Option<String> {
+        match self.0.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether a row that was referred to does not exist.
+    pub fn is_foreign_key_violation(&self) -> bool {
+        matches!(
+            self.0.sql_err(),
+            Some(SqlErr::ForeignKeyConstraintViolation(_))
+        )
+    }
+
+    /// Whether running the transaction again may succeed: a serialisation failure or a deadlock.
+    pub fn is_lost_race(&self) -> bool {
+        matches!(self.code().as_deref(), Some("40001" | "40P01"))
+    }
+
+    /// Whether the connection died, or the server is going down or coming up.
+    pub fn is_connection_lost(&self) -> bool {
+        match self.sqlx() {
+            Some(SqlxError::Io(_) | SqlxError::WorkerCrashed | SqlxError::Protocol(_)) => true,
+            _ => matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03")),
+        }
+    }
+
+    /// Whether trying again later may succeed: no connection, a busy or a full database, a lock
+    /// that took too long.
+    pub fn is_unavailable(&self) -> bool {
+        if self.is_connection_lost() || self.is_lost_race() {
+            return true;
+        }
+        if matches!(self.0, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
+            return true;
+        }
+        match self.sqlx() {
+            Some(SqlxError::PoolTimedOut | SqlxError::PoolClosed) => true,
+            // SQLite: busy, locked, disk full, each with its extended codes in the higher bytes.
+            // PostgreSQL: too many connections, disk full, out of memory, lock not available,
+            // statement cancelled by its timeout.
+            _ => self.code().is_some_and(|code| {
+                matches!(
+                    code.as_str(),
+                    "53100" | "53200" | "53300" | "55P03" | "57014"
+                ) || code
+                    .parse::<u32>()
+                    .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 13) && code < 10_000)
+            }),
+        }
+    }
+
+    fn sqlx(&self) -> Option<&SqlxError> {
+        match &self.0 {
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<String> {
+        match self.sqlx() {
+            Some(SqlxError::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
+            _ => None,
+        }
+    }
+}

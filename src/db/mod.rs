@@ -1,0 +1,228 @@
+//! The database: pools, the one way to write (`write`), the one way to read (`read`), the clock.
+//!
+//! SQLite has one writer connection and a few readers; PostgreSQL has one pool. Everything above
+//! this room is written once for both.
+
+mod clock;
+mod connect;
+mod error;
+pub mod idempotency;
+pub mod keyset;
+mod lock_file;
+pub mod migrate;
+
+use std::sync::{Arc, Mutex};
+
+use sea_orm::{
+    DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+use uuid::Uuid;
+
+pub use self::clock::Clock;
+pub use self::connect::ConnectError;
+pub use self::error::DbError;
+use self::lock_file::LockFile;
+
+/// A transaction that lost against another is tried this often before the caller hears of it.
+const WRITE_TRIES: u32 = 5;
+
+/// The database of this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    clock: Clock,
+    /// Held as long as the process uses an SQLite file.
+    _lock: Option<Arc<LockFile>>,
+}
+
+/// What is called once a transaction is committed.
+type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// An open write transaction. Only [`Db::write`] makes one, so a service that takes `&Tx` cannot
+/// open a second one inside the first, which on SQLite would wait for itself. A handle: the
+/// transaction ends with `write`, whoever still holds one.
+#[derive(Clone)]
+pub struct Tx(Arc<TxParts>);
+
+struct TxParts {
+    inner: DatabaseTransaction,
+    clock: Clock,
+    after_commit: Mutex<Vec<AfterCommit>>,
+}
+
+impl Tx {
+    /// The connection to run statements on.
+    pub fn conn(&self) -> &DatabaseTransaction {
+        &self.0.inner
+    }
+
+    /// The clock of the application.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Runs a short function after the commit, and never when it fails: for hints, which may be
+    /// lost. It must not wait.
+    pub fn after_commit(&self, hint: impl FnOnce() + Send + 'static) {
+        self.0
+            .after_commit
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(Box::new(hint));
+    }
+}
+
+impl Db {
+    /// Runs `work` in one write transaction and commits when it answers `Ok`. On PostgreSQL a
+    /// serialisation failure (40001) or a deadlock (40P01) runs it again, so it must change nothing
+    /// outside the transaction. `Err` rolls back: a refusal that has to be remembered is an `Ok`.
+    ///
+    /// # Errors
+    /// What `work` answered, or the database's failure.
+    pub async fn write<T, E, F, W>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<DbError> + WriteError,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match self.write_once(&work).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if tries >= WRITE_TRIES || !error.as_db().is_some_and(DbError::is_lost_race) {
+                return Err(error);
+            }
+            tracing::debug!(tries, "a write transaction lost a race and runs again");
+        }
+    }
+
+    async fn write_once<T, E, F, W>(&self, work: &F) -> Result<T, E>
+    where
+        F: Fn(Tx) -> W,
+        W: Future<Output = Result<T, E>>,
+        E: From<DbError>,
+    {
+        // On SQLite a transaction that reads first and writes later fails at once when another
+        // wrote in between: IMMEDIATE takes the write lock at the start. PostgreSQL ignores it.
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that begins"
+        )]
+        let inner = self
+            .writer
+            .begin_with_options(options)
+            .await
+            .map_err(DbError::from)?;
+        let tx = Tx(Arc::new(TxParts {
+            inner,
+            clock: self.clock.clone(),
+            after_commit: Mutex::default(),
+        }));
+        // Dropping the transaction on an error rolls it back.
+        let value = work(tx.clone()).await?;
+        let TxParts {
+            inner,
+            after_commit,
+            ..
+        } = Arc::into_inner(tx.0).ok_or_else(|| {
+            DbError::from(DbErr::Custom("a transaction outlived its work".to_owned()))
+        })?;
+        inner.commit().await.map_err(DbError::from)?;
+        for hint in after_commit
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
+            hint();
+        }
+        Ok(value)
+    }
+
+    /// Runs a read. After a restart of PostgreSQL the pool still holds dead connections: a read
+    /// that met one is tried once more.
+    ///
+    /// # Errors
+    /// What `work` answered.
+    pub async fn read<T, E, F, R>(&self, work: F) -> Result<T, E>
+    where
+        F: Fn(DatabaseConnection) -> R,
+        R: Future<Output = Result<T, E>>,
+        E: WriteError,
+    {
+        match work(self.reader.clone()).await {
+            Err(error) if error.as_db().is_some_and(DbError::is_connection_lost) => {
+                work(self.reader.clone()).await
+            }
+            result => result,
+        }
+    }
+
+    /// The clock of the application.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether this is SQLite or PostgreSQL.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        use sea_orm::ConnectionTrait;
+        self.read(|db| async move {
+            db.query_one_raw(Statement::from_string(
+                db.get_database_backend(),
+                "SELECT 1",
+            ))
+            .await
+            .map(|_| ())
+            .map_err(DbError::from)
+        })
+        .await
+    }
+
+    /// Ends the connections.
+    pub async fn close(self) {
+        for pool in [self.reader, self.writer] {
+            if let Err(error) = pool.close().await {
+                tracing::warn!(%error, "a database pool did not close cleanly");
+            }
+        }
+    }
+}
+
+/// What [`Db::write`] and [`Db::read`] need to know about an error to try again.
+pub trait WriteError {
+    /// The database's failure inside, if that is what it is.
+    fn as_db(&self) -> Option<&DbError>;
+}
+
+impl WriteError for DbError {
+    fn as_db(&self) -> Option<&DbError> {
+        Some(self)
+    }
+}
+
+/// A new id: UUID version 7 of this moment on the application's clock, so that ids and
+/// timestamps sort alike even when a test turns the clock.
+pub fn new_id(clock: &Clock) -> Uuid {
+    let now = clock.now();
+    let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::ContextV7::new(),
+        seconds,
+        now.timestamp_subsec_nanos(),
+    ))
+}

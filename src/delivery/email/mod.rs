@@ -1,0 +1,208 @@
+//! E-mail: one message built once, and three ways for it to leave.
+//!
+//! `message` builds the bytes, `smtp` hands them to a mail server, `mailbox` writes them into a folder for the page
+//! `/mailbox`. Which way is taken is a setting, decided at start.
+
+mod mailbox;
+mod message;
+mod smtp;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use lettre::message::Mailbox;
+
+use super::{EmailMessage, Outcome};
+use crate::settings::{EffectiveTransport, MailSettings};
+use mailbox::MailboxFolder;
+use smtp::Smtp;
+
+/// The way mail leaves this process.
+pub struct EmailTransport {
+    from: Mailbox,
+    way: Way,
+}
+
+enum Way {
+    Smtp(Box<Smtp>),
+    Mailbox(MailboxFolder),
+    None,
+}
+
+/// Why mail cannot be set up. Each text begins with the setting it is about; none holds a password or an address.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The sender is no address.
+    #[error("mail.from: the address is not valid")]
+    Sender,
+    /// Mail is to leave by SMTP, but to nowhere.
+    #[error("mail.smtp_url: no mail server is set")]
+    NoServer,
+    /// The URL of the mail server cannot be used.
+    #[error("mail.smtp_url: {0}")]
+    Url(&'static str),
+    /// The file with the extra CA cannot be read.
+    #[error("mail.smtp_ca_file: {} cannot be read", .path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file with the extra CA holds none.
+    #[error("mail.smtp_ca_file: {} holds no certificate in PEM", .0.display())]
+    NoCertificate(PathBuf),
+    /// TLS cannot be set up, most likely because of the extra CA.
+    #[error("mail.smtp_ca_file: TLS cannot be set up")]
+    Tls(#[source] lettre::transport::smtp::Error),
+}
+
+impl EmailTransport {
+    /// Sets the way up, without connecting anywhere. Reads the CA file; relative paths start at the current folder.
+    ///
+    /// # Errors
+    /// [`TransportError`] names the setting that cannot be used.
+    pub fn new(settings: &MailSettings) -> Result<Self, TransportError> {
+        let from = message::sender(&settings.from).ok_or(TransportError::Sender)?;
+        let way = match settings.effective_transport() {
+            EffectiveTransport::Smtp => {
+                Way::Smtp(Box::new(Smtp::new(settings, from.email.domain())?))
+            }
+            EffectiveTransport::Mailbox => {
+                Way::Mailbox(MailboxFolder::new(settings.mailbox_folder.clone()))
+            }
+            EffectiveTransport::None => Way::None,
+        };
+        Ok(Self { from, way })
+    }
+
+    /// Tries once to send the message. Ends after `mail.timeout_seconds` at the latest when it goes to a mail server.
+    ///
+    /// When it is dropped before it ends, the mail may or may not have been sent.
+    pub async fn send(&self, message: &EmailMessage) -> Outcome {
+        let invalid = || Outcome::Rejected {
+            reason: "the recipient's address is not valid".to_owned(),
+        };
+        match &self.way {
+            Way::Smtp(smtp) => match message::build(&self.from, message) {
+                Some(mail) => smtp.send(&mail).await,
+                None => invalid(),
+            },
+            Way::Mailbox(folder) => match message::build(&self.from, message) {
+                Some(mail) => folder.write(message, mail.formatted()).await,
+                None => invalid(),
+            },
+            Way::None => Outcome::Skipped {
+                reason: "mail.transport is none".to_owned(),
+            },
+        }
+    }
+
+    /// The way in words, for the lines at start: `SMTP at mail.example.org:587`, `files in data/mailbox`, `none`.
+    pub fn describe(&self) -> String {
+        match &self.way {
+            Way::Smtp(smtp) => format!("SMTP at {}", smtp.place()),
+            Way::Mailbox(folder) => format!("files in {}", folder.path().display()),
+            Way::None => "none".to_owned(),
+        }
+    }
+
+    /// Tries whether mail could leave now, within 5 seconds: connects and signs in to the mail server, or makes the
+    /// folder. For a warning at start; a mail server may be late, so nothing should depend on it.
+    ///
+    /// # Errors
+    /// What is wrong, in words fit for a log line.
+    pub async fn check(&self) -> Result<(), String> {
+        match &self.way {
+            Way::Smtp(smtp) => smtp.check().await,
+            Way::Mailbox(folder) => folder.check().await,
+            Way::None => Ok(()),
+        }
+    }
+}
+
+/// Shows what [`EmailTransport::describe`] says, so that no password can get into a log.
+impl fmt::Debug for EmailTransport {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("EmailTransport")
+            .field(&self.describe())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::settings::MailTransport;
+
+    fn settings(transport: MailTransport) -> MailSettings {
+        MailSettings {
+            transport,
+            smtp_url: None,
+            smtp_ca_file: None,
+            smtp_pool: 1,
+            from: "Taskflow <taskflow@localhost>".to_owned(),
+            mailbox_folder: PathBuf::from("data/mailbox"),
+            timeout_seconds: 1,
+            give_up_hours: 1,
+        }
+    }
+
+    fn message(to: &str) -> EmailMessage {
+        EmailMessage {
+            message_id: "a@b".to_owned(),
+            date: DateTime::UNIX_EPOCH,
+            to_name: String::new(),
+            to_address: to.to_owned(),
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_way_mail_is_skipped() {
+        let transport = EmailTransport::new(&settings(MailTransport::None)).unwrap();
+        assert_eq!(transport.describe(), "none");
+        assert_eq!(transport.check().await, Ok(()));
+        let reason = "mail.transport is none".to_owned();
+        assert_eq!(
+            transport.send(&message("a@b")).await,
+            Outcome::Skipped { reason }
+        );
+    }
+
+    #[tokio::test]
+    async fn a_recipient_without_a_valid_address_is_rejected_before_anything_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(MailTransport::Auto);
+        settings.mailbox_folder = folder.path().join("mailbox");
+        let transport = EmailTransport::new(&settings).unwrap();
+        let reason = "the recipient's address is not valid".to_owned();
+        let hostile = message("a@b>\r\nRCPT TO:<c@d");
+        assert_eq!(transport.send(&hostile).await, Outcome::Rejected { reason });
+        assert!(!settings.mailbox_folder.exists());
+    }
+
+    #[test]
+    fn what_cannot_be_set_up() {
+        assert!(matches!(
+            EmailTransport::new(&settings(MailTransport::Smtp)),
+            Err(TransportError::NoServer)
+        ));
+        let mut settings = settings(MailTransport::None);
+        settings.from = "nobody".to_owned();
+        assert!(matches!(
+            EmailTransport::new(&settings),
+            Err(TransportError::Sender)
+        ));
+    }
+
+    #[test]
+    fn the_mailbox_in_words() {
+        let transport = EmailTransport::new(&settings(MailTransport::Auto)).unwrap();
+        assert_eq!(transport.describe(), "files in data/mailbox");
+    }
+}

@@ -1,0 +1,394 @@
+//! The driver against a mail server that says what it is told to.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::DateTime;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::delivery::email::EmailTransport;
+use crate::delivery::{EmailMessage, Outcome};
+use crate::settings::{MailSettings, MailTransport};
+
+/// What the server says other than usual: to a command, or to `.` for the end of the mail. An empty answer is silence.
+type Script = &'static [(&'static str, &'static str)];
+
+/// A mail server on this machine.
+struct Responder {
+    port: u16,
+    /// What it was sent, line by line; `(connected)` for each connection.
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+impl Responder {
+    async fn start(script: Script) -> Self {
+        Self::start_with(script, None).await
+    }
+
+    async fn start_with(script: Script, tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = seen.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                log.lock().unwrap().push("(connected)".to_owned());
+                let (log, tls) = (log.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                converse(stream, script, &log).await;
+                            }
+                        }
+                        None => converse(stream, script, &log).await,
+                    }
+                });
+            }
+        });
+        Self { port, seen }
+    }
+
+    fn saw(&self, line: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|seen| seen.starts_with(line)).count()
+    }
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    script: Script,
+    log: &Mutex<Vec<String>>,
+) {
+    let mut stream = BufReader::new(stream);
+    let mut word = "(greeting)".to_owned();
+    let mut is_content = false;
+    loop {
+        if !is_content || word == "." {
+            is_content = word == "DATA";
+            let said = script
+                .iter()
+                .find(|(to, _)| *to == word)
+                .map(|(_, said)| *said);
+            let answer = said.unwrap_or(match word.as_str() {
+                "(greeting)" => "220 hello",
+                "EHLO" => "250-hello\r\n250 AUTH PLAIN LOGIN",
+                "AUTH" => "235 welcome",
+                "DATA" => "354 go on",
+                "." => "250 2.0.0 queued as 17",
+                _ => "250 fine",
+            });
+            is_content &= answer.starts_with("354");
+            if !answer.is_empty() {
+                let answer = format!("{answer}\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            if answer.starts_with("421") {
+                return;
+            }
+        }
+        let mut line = String::new();
+        if !matches!(stream.read_line(&mut line).await, Ok(1..)) {
+            return;
+        }
+        let line = line.trim_end();
+        line.split(' ')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut word);
+        log.lock().unwrap().push(line.to_owned());
+    }
+}
+
+fn settings(url: &str) -> MailSettings {
+    MailSettings {
+        transport: MailTransport::Smtp,
+        smtp_url: Some(url.to_owned().into()),
+        smtp_ca_file: None,
+        smtp_pool: 2,
+        from: "Taskflow <taskflow@sender.example>".to_owned(),
+        mailbox_folder: PathBuf::new(),
+        timeout_seconds: 5,
+        give_up_hours: 72,
+    }
+}
+
+fn message() -> EmailMessage {
+    EmailMessage {
+        message_id: "event.recipient.email@host.example".to_owned(),
+        date: DateTime::from_timestamp(1_795_311_901, 0).unwrap(),
+        to_name: "Ann".to_owned(),
+        to_address: "ann@recipient.example".to_owned(),
+        subject: "A task".to_owned(),
+        text: ".\n.leading dots\n".to_owned(),
+        html: "<p>Hello</p>".to_owned(),
+    }
+}
+
+/// Sends one mail to a server that follows the script.
+async fn send(script: Script) -> Outcome {
+    let server = Responder::start(script).await;
+    let url = format!("smtp://user:s3cret@127.0.0.1:{}", server.port);
+    EmailTransport::new(&settings(&url))
+        .unwrap()
+        .send(&message())
+        .await
+}
+
+#[tokio::test]
+async fn connections_are_used_again_and_the_answer_is_kept() {
+    let server = Responder::start(&[]).await;
+    let url = format!("smtp://localhost:{}", server.port);
+    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    assert_eq!(transport.check().await, Ok(()));
+    for _ in 0..3 {
+        let detail = Some("250 2.0.0 queued as 17".to_owned());
+        assert_eq!(transport.send(&message()).await, Outcome::Sent { detail });
+    }
+    assert_eq!(server.saw("(connected)"), 1);
+    assert_eq!(server.saw("EHLO sender.example"), 1);
+    assert_eq!(server.saw("MAIL FROM:<taskflow@sender.example>"), 3);
+    assert_eq!(server.saw("RCPT TO:<ann@recipient.example>"), 3);
+    assert_eq!(server.saw("..leading dots"), 3);
+}
+
+#[tokio::test]
+async fn no_more_connections_than_allowed() {
+    let server = Responder::start(&[]).await;
+    let url = format!("smtp://localhost:{}", server.port);
+    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    let message = message();
+    let send = || transport.send(&message);
+    let all = tokio::join!(send(), send(), send(), send(), send(), send());
+    assert!(matches!(all.5, Outcome::Sent { .. }), "{all:?}");
+    assert!(server.saw("(connected)") <= 2);
+    assert_eq!(server.saw("MAIL"), 6);
+}
+
+#[tokio::test]
+async fn what_may_work_later_is_retried() {
+    let scripts: [(Script, Option<u64>); 7] = [
+        (&[("RCPT", "450 4.2.0 Greylisted")], Some(300)),
+        (&[("RCPT", "451 4.7.1 Greylisted")], Some(300)),
+        (&[("RCPT", "452 4.2.2 Mailbox full")], None),
+        (&[("(greeting)", "421 Busy")], None),
+        (&[("MAIL", "421 Going down")], None),
+        (&[("AUTH", "454 4.7.0 Cannot check now")], None),
+        (&[("DATA", "250 What?")], None),
+    ];
+    for (script, seconds) in scripts {
+        let outcome = send(script).await;
+        let expected = seconds.map(Duration::from_secs);
+        assert!(
+            matches!(&outcome, Outcome::Retry { after, .. } if *after == expected),
+            "{script:?}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_recipient_or_the_mail_is_rejected() {
+    let scripts: [Script; 7] = [
+        &[("RCPT", "550 5.1.1 <ann@recipient.example>: no such user")],
+        &[("RCPT", "551 5.1.6 Moved")],
+        &[("RCPT", "553 5.1.3 Bad address")],
+        &[("RCPT", "556 5.1.10 Takes no mail")],
+        &[("RCPT", "554 5.1.1 No such user")],
+        &[(".", "552 5.3.4 Too large")],
+        &[(".", "554 5.7.1 Looks like spam")],
+    ];
+    for script in scripts {
+        let outcome = send(script).await;
+        assert!(
+            matches!(outcome, Outcome::Rejected { .. }),
+            "{script:?}: {outcome:?}"
+        );
+    }
+    let reason = "550 5.1.1 <address>: no such user (at RCPT)".to_owned();
+    assert_eq!(send(scripts[0]).await, Outcome::Rejected { reason });
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_us_is_refused() {
+    let scripts: [Script; 8] = [
+        &[("(greeting)", "554 5.7.1 Your host is listed")],
+        &[("AUTH", "535 5.7.8 Bad password")],
+        &[("AUTH", "534 5.7.9 Use another way")],
+        &[("EHLO", "250 hello")],
+        &[("MAIL", "530 5.7.0 Sign in first")],
+        &[("MAIL", "550 5.7.1 Not as this sender")],
+        &[("RCPT", "554 5.7.1 Relay access denied")],
+        &[("RCPT", "530 5.7.0 Sign in first")],
+    ];
+    for script in scripts {
+        let outcome = send(script).await;
+        assert!(
+            matches!(outcome, Outcome::Refused { .. }),
+            "{script:?}: {outcome:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_our_password_is_not_quoted() {
+    // The first is "\0user\0s3cret" in Base64.
+    let script: Script = &[(
+        "AUTH",
+        "535 Bad line: AUTH PLAIN AHVzZXIAczNjcmV0, user@host with s3cret",
+    )];
+    let reason = "535 Bad line: AUTH PLAIN ***, <address> with *** (at AUTH)".to_owned();
+    assert_eq!(send(script).await, Outcome::Refused { reason });
+}
+
+#[tokio::test]
+async fn a_late_answer_is_never_taken_for_the_next_mails() {
+    let server = Responder::start(&[(".", "")]).await;
+    let mut settings = settings(&format!("smtp://localhost:{}", server.port));
+    settings.timeout_seconds = 1;
+    settings.smtp_pool = 1;
+    let transport = EmailTransport::new(&settings).unwrap();
+    let reason = "not done within 1 s (after the content)".to_owned();
+    let lost = Outcome::Retry {
+        after: None,
+        reason,
+    };
+    assert_eq!(transport.send(&message()).await, lost);
+    assert_eq!(transport.send(&message()).await, lost);
+    assert_eq!(server.saw("(connected)"), 2);
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    // The port is free again as soon as it is known.
+    let port = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let transport = EmailTransport::new(&settings(&format!("smtp://127.0.0.1:{port}"))).unwrap();
+    let outcome = transport.send(&message()).await;
+    assert!(
+        matches!(&outcome, Outcome::Retry { reason, .. } if reason.ends_with("(connecting)")),
+        "{outcome:?}"
+    );
+    assert!(transport.check().await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_ascii_needs_a_server_that_takes_it() {
+    let mut message = message();
+    message.to_address = "änn@recipient.example".to_owned();
+    let scripts: [(Script, bool); 2] = [
+        (&[], false),
+        (
+            &[("EHLO", "250-hello\r\n250-8BITMIME\r\n250 SMTPUTF8")],
+            true,
+        ),
+    ];
+    for (script, is_sent) in scripts {
+        let server = Responder::start(script).await;
+        let transport =
+            EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
+        let outcome = transport.send(&message).await;
+        assert_eq!(
+            matches!(outcome, Outcome::Sent { .. }),
+            is_sent,
+            "{outcome:?}"
+        );
+        assert_eq!(
+            matches!(outcome, Outcome::Rejected { .. }),
+            !is_sent,
+            "{outcome:?}"
+        );
+    }
+    message.to_address = "ann@bücher.example".to_owned();
+    let server = Responder::start(&[]).await;
+    let transport =
+        EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
+    assert!(matches!(
+        transport.send(&message).await,
+        Outcome::Sent { .. }
+    ));
+    assert_eq!(server.saw("RCPT TO:<ann@xn--bcher-kva.example>"), 1);
+}
+
+#[tokio::test]
+async fn certificates_are_checked() {
+    let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, signed.cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let config = config
+        .with_single_cert(vec![signed.cert.der().clone()], key)
+        .unwrap();
+    let server = Responder::start_with(&[], Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let send = async |host: &str, ca: Option<PathBuf>| {
+        let mut settings = settings(&format!("smtps://u:p@{host}:{}", server.port));
+        settings.smtp_ca_file = ca;
+        EmailTransport::new(&settings)
+            .unwrap()
+            .send(&message())
+            .await
+    };
+    let outcome = send("localhost", Some(ca.clone())).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    for outcome in [
+        send("localhost", None).await,
+        send("127.0.0.1", Some(ca)).await,
+    ] {
+        assert!(
+            matches!(&outcome, Outcome::Refused { reason } if reason.contains("certificate")),
+            "{outcome:?}"
+        );
+    }
+    // TLS spoken to a server that does not.
+    let server = Responder::start(&[]).await;
+    let url = format!("smtps://localhost:{}", server.port);
+    let outcome = EmailTransport::new(&settings(&url))
+        .unwrap()
+        .send(&message())
+        .await;
+    assert!(
+        matches!(&outcome, Outcome::Refused { reason } if reason.contains("TLS")),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn setting_up_needs_no_runtime_and_shows_no_password() {
+    let transport = EmailTransport::new(&settings("smtp://user:s3cret@mail.example.org")).unwrap();
+    assert_eq!(transport.describe(), "SMTP at mail.example.org:587");
+    assert_eq!(
+        format!("{transport:?}"),
+        "EmailTransport(\"SMTP at mail.example.org:587\")"
+    );
+    let transport = EmailTransport::new(&settings("smtps://u:p@[2001:db8::1]")).unwrap();
+    assert_eq!(transport.describe(), "SMTP at [2001:db8::1]:465");
+}
+
+#[test]
+fn a_wrong_ca_file_stops_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings("smtps://mail.example.org");
+    settings.smtp_ca_file = Some(folder.path().join("missing.pem"));
+    let error = EmailTransport::new(&settings).unwrap_err().to_string();
+    assert!(error.ends_with("missing.pem cannot be read"), "{error}");
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "nothing").unwrap();
+    settings.smtp_ca_file = Some(empty);
+    let error = EmailTransport::new(&settings).unwrap_err().to_string();
+    assert!(error.ends_with("holds no certificate in PEM"), "{error}");
+}

@@ -1,0 +1,73 @@
+//! How messages leave: one folder a channel, each a pure driver. A message goes in, an [`Outcome`] comes out.
+//!
+//! Nothing here knows the database, the queue or who wanted the message. Who is told, when, and what a failure means for
+//! the next try is decided by the caller; a driver only says what happened.
+
+pub mod email;
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// One mail to one person. Everything in it is fixed when it is first tried, so that a retry is the same mail, byte for byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EmailMessage {
+    /// What makes the mail itself (RFC 5322 section 3.6.4), without `<` and `>`: `<event>.<recipient>.email@host`. A
+    /// retry carries the same, so that a mail system that got it twice can tell.
+    pub message_id: String,
+    /// When the event happened, not when the mail is sent.
+    pub date: DateTime<Utc>,
+    /// The recipient's name; may be empty.
+    pub to_name: String,
+    /// The recipient's address.
+    pub to_address: String,
+    /// The subject.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+}
+
+/// Shows the id only: the rest is somebody's address and, in the links, somebody's key.
+impl fmt::Debug for EmailMessage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("EmailMessage")
+            .field("message_id", &self.message_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of one try to send. No text in it holds an e-mail address or a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The next system has taken the message over.
+    Sent {
+        /// Its answer, to find the message there.
+        detail: Option<String>,
+    },
+    /// It may work later.
+    Retry {
+        /// Not before this time has passed; none: as the caller likes.
+        after: Option<Duration>,
+        /// What happened.
+        reason: String,
+    },
+    /// Trying again is pointless: this recipient or this message is refused.
+    Rejected {
+        /// What happened.
+        reason: String,
+    },
+    /// Trying again is pointless until somebody changes something on our side: credentials, certificate, sender,
+    /// reputation. It is not the message's fault.
+    Refused {
+        /// What happened.
+        reason: String,
+    },
+    /// Nothing was tried, on purpose.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+}

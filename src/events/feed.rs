@@ -1,0 +1,359 @@
+//! Following a stream: first what was missed, then what happens.
+//!
+//! A follower holds nothing but its place. It reads the entries after it, and when there are none
+//! waits until its stream is said to have moved. So replay and live are one loop, an entry is
+//! delivered once and in order whatever the hints do, and a slow reader costs no memory. All
+//! followers of a stream share one watch, and a hint costs one look-up by the stream's name: no
+//! follower looks at the events of others.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use entity::{event, server_state, stream, stream_entry};
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::bus::{Bus, Hint};
+use super::cursor::Cursor;
+use crate::db::{Db, DbError, WriteError};
+use crate::settings;
+
+/// How many counters one statement of the safety poll asks for.
+const POLL_CHUNK: usize = 1_000;
+
+/// The streams followed in this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Feed(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    epoch: String,
+    /// By the stream's name: the newest number heard of.
+    followed: Mutex<HashMap<String, watch::Sender<i64>>>,
+    /// Bounds the reads, so that a storm of reconnecting clients does not flatten the database.
+    reads: Semaphore,
+    page: u64,
+    poll: Duration,
+    poll_while_down: Duration,
+}
+
+/// One event at its place in a stream.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where it stands, for the client to resume after it.
+    pub cursor: Cursor,
+    /// What happened.
+    pub event: event::Model,
+}
+
+/// Where to begin.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// With what happens from now on.
+    Now,
+    /// With the entry after this one.
+    After(Cursor),
+}
+
+/// Why a stream cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The cursor is of another stream.
+    #[error("the cursor belongs to another stream")]
+    WrongStream,
+    /// What comes after the cursor is gone, or was never there.
+    #[error("the cursor is no longer good")]
+    Expired {
+        /// The place before the oldest entry that is kept.
+        oldest: Cursor,
+        /// The place of the newest entry.
+        latest: Cursor,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl WriteError for FollowError {
+    fn as_db(&self) -> Option<&DbError> {
+        match self {
+            Self::Db(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Feed {
+    /// Reads the epoch and makes an empty feed.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn open(db: Db, settings: &settings::EventsSettings) -> Result<Self, DbError> {
+        let epoch = db
+            .read(|db| async move {
+                server_state::Entity::find_by_id(server_state::EPOCH)
+                    .one(&db)
+                    .await
+                    .map_err(DbError::from)
+            })
+            .await?
+            .map(|row| row.value)
+            .unwrap_or_default();
+        Ok(Self(Arc::new(Inner {
+            db,
+            epoch,
+            followed: Mutex::default(),
+            reads: Semaphore::new(settings.replay_concurrency),
+            page: settings.replay_page,
+            poll: Duration::from_secs(settings.poll_seconds),
+            poll_while_down: Duration::from_secs(settings.poll_down_seconds),
+        })))
+    }
+
+    /// The place of the newest entry of a stream: read it before a list, and follow after it, and
+    /// there is no hole between the two.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn latest(&self, stream: &str) -> Result<Cursor, DbError> {
+        let (_, last_seq) = self.bounds(stream).await?;
+        Ok(self.cursor(stream, last_seq))
+    }
+
+    /// Follows a stream. The iteration never ends by itself; dropping it stops it.
+    ///
+    /// # Errors
+    /// See [`FollowError`]. An error inside the iteration is its last item.
+    pub async fn follow(
+        &self,
+        stream: String,
+        start: Start,
+    ) -> Result<impl Stream<Item = Result<Entry, FollowError>> + Send + use<>, FollowError> {
+        // Listen first, look second: what is committed in between is then hinted at.
+        let news = Registration::new(self.clone(), stream.clone());
+        let (min_seq, last_seq) = self.bounds(&stream).await?;
+        let from = match start {
+            Start::Now => last_seq,
+            Start::After(cursor) if cursor.stream != stream => {
+                return Err(FollowError::WrongStream);
+            }
+            Start::After(cursor) => {
+                let good =
+                    cursor.epoch == self.0.epoch && (min_seq - 1..=last_seq).contains(&cursor.seq);
+                if !good {
+                    return Err(self.expired(&stream, min_seq, last_seq));
+                }
+                cursor.seq
+            }
+        };
+        let follower = Follower {
+            news,
+            last: from,
+            read: VecDeque::new(),
+        };
+        Ok(try_unfold(follower, Follower::next))
+    }
+
+    /// Hears hints and polls for what no hint told, until stopped.
+    pub async fn run(self, bus: Bus, stop: CancellationToken) {
+        let mut hints = bus.subscribe();
+        let mut up = bus.up();
+        loop {
+            let wait = if *up.borrow_and_update() {
+                self.0.poll
+            } else {
+                self.0.poll_while_down
+            };
+            let look_everywhere = tokio::select! {
+                () = stop.cancelled() => return,
+                hint = hints.recv() => match hint {
+                    Ok(Hint::Stream { name, seq }) => {
+                        self.tell(&name, seq);
+                        false
+                    }
+                    Ok(Hint::Wake { .. }) => false,
+                    Err(RecvError::Lagged(_)) => true,
+                    Err(RecvError::Closed) => return,
+                },
+                // The bus came up or went down: something may have been missed meanwhile.
+                changed = up.changed() => changed.is_ok(),
+                () = crate::lifecycle::pause(wait) => true,
+            };
+            if look_everywhere && let Err(error) = self.poll().await {
+                tracing::warn!(error = %crate::telemetry::chain(&error), "the safety poll of streams failed; it will run again");
+            }
+        }
+    }
+
+    /// Compares the counters of all followed streams with what was heard of.
+    async fn poll(&self) -> Result<(), DbError> {
+        let names: Vec<String> = self.followed().keys().cloned().collect();
+        for chunk in names.chunks(POLL_CHUNK) {
+            let rows = self
+                .0
+                .db
+                .read(|db| async move {
+                    stream::Entity::find()
+                        .filter(stream::Column::Name.is_in(chunk.iter().cloned()))
+                        .all(&db)
+                        .await
+                        .map_err(DbError::from)
+                })
+                .await?;
+            let followed = self.followed();
+            for row in rows {
+                if let Some(news) = followed.get(&row.name) {
+                    news.send_if_modified(|seq| {
+                        std::mem::replace(seq, row.last_seq) != row.last_seq
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, stream: &str, seq: i64) {
+        if let Some(news) = self.followed().get(stream) {
+            news.send_replace(seq);
+        }
+    }
+
+    fn followed(&self) -> std::sync::MutexGuard<'_, HashMap<String, watch::Sender<i64>>> {
+        self.0
+            .followed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn bounds(&self, stream: &str) -> Result<(i64, i64), DbError> {
+        let row = self
+            .0
+            .db
+            .read(|db| async move {
+                stream::Entity::find_by_id(stream)
+                    .one(&db)
+                    .await
+                    .map_err(DbError::from)
+            })
+            .await?;
+        Ok(row.map_or((1, 0), |row| (row.min_seq, row.last_seq)))
+    }
+
+    async fn page(
+        &self,
+        stream: &str,
+        after: i64,
+    ) -> Result<Vec<(stream_entry::Model, Option<event::Model>)>, DbError> {
+        // The semaphore is never closed, so the permit is always had.
+        let _permit = self.0.reads.acquire().await.ok();
+        self.0
+            .db
+            .read(|db| async move {
+                stream_entry::Entity::find()
+                    .find_also_related(event::Entity)
+                    .filter(stream_entry::Column::Stream.eq(stream))
+                    .filter(stream_entry::Column::Seq.gt(after))
+                    .order_by_asc(stream_entry::Column::Seq)
+                    .limit(self.0.page)
+                    .all(&db)
+                    .await
+                    .map_err(DbError::from)
+            })
+            .await
+    }
+
+    fn cursor(&self, stream: &str, seq: i64) -> Cursor {
+        Cursor {
+            stream: stream.to_owned(),
+            epoch: self.0.epoch.clone(),
+            seq,
+        }
+    }
+
+    fn expired(&self, stream: &str, min_seq: i64, last_seq: i64) -> FollowError {
+        FollowError::Expired {
+            oldest: self.cursor(stream, min_seq - 1),
+            latest: self.cursor(stream, last_seq),
+        }
+    }
+}
+
+/// One iteration over a stream.
+struct Follower {
+    news: Registration,
+    last: i64,
+    read: VecDeque<Entry>,
+}
+
+impl Follower {
+    async fn next(mut self) -> Result<Option<(Entry, Self)>, FollowError> {
+        loop {
+            if let Some(entry) = self.read.pop_front() {
+                self.last = entry.cursor.seq;
+                return Ok(Some((entry, self)));
+            }
+            // Seen before the read: news that come during it wake the wait below.
+            self.news.receiver.borrow_and_update();
+            let feed = &self.news.feed;
+            let stream = &self.news.stream;
+            for (entry, event) in feed.page(stream, self.last).await? {
+                let expected = self.last + 1 + i64::try_from(self.read.len()).unwrap_or(i64::MAX);
+                match event {
+                    Some(event) if entry.seq == expected => self.read.push_back(Entry {
+                        cursor: feed.cursor(stream, entry.seq),
+                        event,
+                    }),
+                    // What should come next was pruned: say so, never skip it silently.
+                    _ => {
+                        let (min_seq, last_seq) = feed.bounds(stream).await?;
+                        return Err(feed.expired(stream, min_seq, last_seq));
+                    }
+                }
+            }
+            if self.read.is_empty() && self.news.receiver.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Being among the followers of a stream, until dropped.
+struct Registration {
+    feed: Feed,
+    stream: String,
+    receiver: watch::Receiver<i64>,
+}
+
+impl Registration {
+    fn new(feed: Feed, stream: String) -> Self {
+        let receiver = feed
+            .followed()
+            .entry(stream.clone())
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe();
+        Self {
+            feed,
+            stream,
+            receiver,
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut followed = self.feed.followed();
+        // This receiver still counts.
+        if followed
+            .get(&self.stream)
+            .is_some_and(|news| news.receiver_count() <= 1)
+        {
+            followed.remove(&self.stream);
+        }
+    }
+}

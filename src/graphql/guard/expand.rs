@@ -1,0 +1,230 @@
+//! Counts what a document would be with every fragment written out, visiting each once.
+
+use std::collections::{HashMap, HashSet};
+
+use async_graphql::parser::types::{
+    ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
+};
+
+use super::{Limits, too_complex};
+use crate::graphql::{ApiError, ErrorCode};
+use crate::settings::GraphqlSettings;
+
+/// How deep introspection may go: `GraphiQL` asks for 15 levels.
+const MAX_INTROSPECTION_DEPTH: usize = 20;
+
+/// What a selection set amounts to, written out. Saturating: a document can be made to expand to
+/// more than a number holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub selections: usize,
+    pub depth: usize,
+    pub introspection_depth: usize,
+    pub aliases: usize,
+    /// As written, not written out.
+    pub directives: usize,
+    /// How many selections were looked at, for the test of linear time.
+    pub visits: usize,
+}
+
+impl Counts {
+    fn beside(&mut self, other: Self) {
+        self.selections = self.selections.saturating_add(other.selections);
+        self.aliases = self.aliases.saturating_add(other.aliases);
+        self.depth = self.depth.max(other.depth);
+        self.introspection_depth = self.introspection_depth.max(other.introspection_depth);
+    }
+}
+
+/// Counts the whole document: the largest of its operations and fragments, since the library
+/// validates those that are not used too.
+pub fn count(document: &ExecutableDocument) -> Result<Counts, ApiError> {
+    let mut walk = Walk {
+        document,
+        done: HashMap::new(),
+        open: HashSet::new(),
+        visits: 0,
+        directives: 0,
+    };
+    let mut most = Counts::default();
+    for name in document.fragments.keys() {
+        let counts = walk.fragment(name)?;
+        most.selections = most.selections.max(counts.selections);
+    }
+    for (_, operation) in document.operations.iter() {
+        let operation = &operation.node;
+        walk.directives += operation.directives.len();
+        let counts = walk.set(&operation.selection_set.node)?;
+        most.selections = most.selections.max(counts.selections);
+        most.depth = most.depth.max(counts.depth);
+        most.introspection_depth = most.introspection_depth.max(counts.introspection_depth);
+        most.aliases = most.aliases.max(counts.aliases);
+    }
+    most.directives = walk.directives;
+    most.visits = walk.visits;
+    Ok(most)
+}
+
+pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> {
+    let rules = [
+        (
+            counts.selections,
+            limits.max_selections,
+            "selections with its fragments written out",
+        ),
+        (counts.depth, limits.max_depth, "levels of fields"),
+        (
+            counts.introspection_depth,
+            MAX_INTROSPECTION_DEPTH,
+            "levels of introspection",
+        ),
+        (counts.aliases, limits.max_aliases, "aliases"),
+        (counts.directives, limits.max_directives, "directives"),
+    ];
+    match rules.into_iter().find(|(count, limit, _)| count > limit) {
+        Some((_, limit, what)) => Err(too_complex(what, limit)),
+        None => Ok(()),
+    }
+}
+
+/// The rules about the fields an operation begins with.
+pub fn check_root(
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+    limits: &Limits,
+) -> Result<(), ApiError> {
+    // The selections are within bounds by now, so writing the root out is too.
+    let mut fields = Vec::new();
+    root_fields(document, &operation.selection_set.node, &mut fields);
+    let most = limits.settings.max_root_fields;
+    if fields.len() > most {
+        return Err(too_complex("fields at the root", most));
+    }
+    let is_auth = |field: &&&Field| limits.auth_fields.contains(&field.name.node.as_str());
+    if fields.iter().filter(is_auth).count() > 1 {
+        return Err(ApiError::new(
+            ErrorCode::QueryTooComplex,
+            "An operation may sign in, register or refresh once. Send one operation for each.",
+        ));
+    }
+    if operation.ty == OperationType::Subscription && fields.len() != 1 {
+        return Err(ApiError::new(
+            ErrorCode::GraphqlValidationFailed,
+            "A subscription must have exactly one field at its root.",
+        ));
+    }
+    if operation.ty == OperationType::Mutation {
+        // By the specification equal response keys are one field; the library would run each.
+        let mut keys = HashSet::new();
+        if let Some(twice) = fields
+            .iter()
+            .find(|field| !keys.insert(&field.response_key().node))
+        {
+            return Err(ApiError::new(
+                ErrorCode::GraphqlValidationFailed,
+                format!(
+                    "`{}` stands twice at the root of this mutation. Merge the two, or give one an alias.",
+                    twice.response_key().node
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn root_fields<'a>(
+    document: &'a ExecutableDocument,
+    set: &'a SelectionSet,
+    fields: &mut Vec<&'a Field>,
+) {
+    for selection in &set.items {
+        match &selection.node {
+            Selection::Field(field) => fields.push(&field.node),
+            Selection::InlineFragment(fragment) => {
+                root_fields(document, &fragment.node.selection_set.node, fields);
+            }
+            Selection::FragmentSpread(spread) => {
+                if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
+                    root_fields(document, &fragment.node.selection_set.node, fields);
+                }
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    document: &'a ExecutableDocument,
+    done: HashMap<&'a str, Counts>,
+    open: HashSet<&'a str>,
+    visits: usize,
+    directives: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn fragment(&mut self, name: &'a str) -> Result<Counts, ApiError> {
+        if let Some(counts) = self.done.get(name) {
+            return Ok(*counts);
+        }
+        let Some(fragment) = self.document.fragments.get(name) else {
+            return Err(ApiError::new(
+                ErrorCode::GraphqlValidationFailed,
+                format!("There is no fragment `{}` in the document.", clip(name)),
+            ));
+        };
+        if !self.open.insert(name) {
+            return Err(ApiError::new(
+                ErrorCode::GraphqlValidationFailed,
+                format!("The fragment `{}` contains itself.", clip(name)),
+            ));
+        }
+        self.directives += fragment.node.directives.len();
+        let counts = self.set(&fragment.node.selection_set.node)?;
+        self.open.remove(name);
+        self.done.insert(name, counts);
+        Ok(counts)
+    }
+
+    fn set(&mut self, set: &'a SelectionSet) -> Result<Counts, ApiError> {
+        let mut counts = Counts::default();
+        for selection in &set.items {
+            self.visits += 1;
+            counts.beside(match &selection.node {
+                Selection::Field(field) => self.field(&field.node)?,
+                Selection::InlineFragment(fragment) => {
+                    self.directives += fragment.node.directives.len();
+                    let mut inner = self.set(&fragment.node.selection_set.node)?;
+                    inner.selections = inner.selections.saturating_add(1);
+                    inner
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives += spread.node.directives.len();
+                    let mut inner = self.fragment(&spread.node.fragment_name.node)?;
+                    inner.selections = inner.selections.saturating_add(1);
+                    inner
+                }
+            });
+        }
+        Ok(counts)
+    }
+
+    fn field(&mut self, field: &'a Field) -> Result<Counts, ApiError> {
+        self.directives += field.directives.len();
+        let mut counts = self.set(&field.selection_set.node)?;
+        counts.selections = counts.selections.saturating_add(1);
+        counts.aliases = counts
+            .aliases
+            .saturating_add(usize::from(field.alias.is_some()));
+        if matches!(field.name.node.as_str(), "__schema" | "__type") {
+            counts.introspection_depth = counts.depth + 1;
+            counts.depth = 1;
+        } else {
+            counts.depth += 1;
+        }
+        Ok(counts)
+    }
+}
+
+/// A name is the client's to choose; an answer repeats only so much of it.
+fn clip(name: &str) -> String {
+    name.chars().take(64).collect()
+}

@@ -1,0 +1,14 @@
+//! The GraphQL toolkit: what every domain's api is made of. Knows no domain.
+
+mod context;
+mod errors;
+pub mod guard;
+mod ids;
+mod loader;
+mod page;
+
+pub use self::context::{Answer, Caller, ContextExt};
+pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, stamp};
+pub use self::ids::Kind;
+pub use self::loader::Loader;
+pub use self::page::{OpaqueCursor, Page, PageArgs};

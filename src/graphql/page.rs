@@ -1,0 +1,118 @@
+//! Paging: the only way to list. Relay's connections
+//! (<https://relay.dev/graphql/connections.htm>), forward, with opaque cursors that are bound to
+//! their order.
+
+use async_graphql::connection::CursorType;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{ApiError, ErrorCode};
+
+const DEFAULT: u64 = 20;
+const MOST: u64 = 100;
+
+/// The arguments of a list, as they came.
+#[derive(Clone, Debug, Default)]
+pub struct PageArgs {
+    /// How many.
+    pub first: Option<i32>,
+    /// After which place.
+    pub after: Option<String>,
+}
+
+/// A page that was asked for: how many rows, after which.
+#[derive(Clone, Debug)]
+pub struct Page<K> {
+    /// How many rows to answer.
+    pub size: u64,
+    /// The keys of the last row seen.
+    pub after: Option<K>,
+}
+
+/// What a cursor holds: the order it belongs to, and the keys of the row.
+#[derive(Serialize, Deserialize)]
+struct Contents<O, K> {
+    #[serde(rename = "o")]
+    order: O,
+    #[serde(rename = "k")]
+    keys: K,
+}
+
+impl PageArgs {
+    /// Reads the arguments. `order` names the order of the list: a cursor of another is refused.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` for a size out of range and a cursor that is not one of this list.
+    pub fn read<K: DeserializeOwned>(&self, order: &str) -> Result<Page<K>, ApiError> {
+        let size = match self.first {
+            None => DEFAULT,
+            Some(first) => u64::try_from(first)
+                .ok()
+                .filter(|size| (1..=MOST).contains(size))
+                .ok_or_else(|| {
+                    ApiError::new(
+                        ErrorCode::BadUserInput,
+                        format!("`first` must be from 1 to {MOST}."),
+                    )
+                })?,
+        };
+        let after = match &self.after {
+            None => None,
+            Some(cursor) => Some(decode(cursor, order).ok_or_else(|| {
+                ApiError::new(
+                    ErrorCode::BadUserInput,
+                    "`after` is not a cursor of this list in this order. Start again without it.",
+                )
+            })?),
+        };
+        Ok(Page { size, after })
+    }
+}
+
+fn decode<K: DeserializeOwned>(cursor: &str, order: &str) -> Option<K> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let contents: Contents<String, K> = serde_json::from_slice(&bytes).ok()?;
+    (contents.order == order).then_some(contents.keys)
+}
+
+impl<K> Page<K> {
+    /// How many rows to read: one more than to answer, to know whether there are more.
+    pub fn limit(&self) -> u64 {
+        self.size + 1
+    }
+
+    /// Cuts the extra row off and says whether it was there.
+    pub fn cut<T>(&self, rows: &mut Vec<T>) -> bool {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        let more = rows.len() > size;
+        rows.truncate(size);
+        more
+    }
+}
+
+/// A cursor on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpaqueCursor(String);
+
+impl OpaqueCursor {
+    /// The cursor of a row with these keys in this order.
+    pub fn new<K: Serialize>(order: &str, keys: K) -> Self {
+        // Keys are numbers, texts and times, which always have a JSON form.
+        let json = serde_json::to_vec(&Contents { order, keys }).unwrap_or_default();
+        Self(URL_SAFE_NO_PAD.encode(json))
+    }
+}
+
+impl CursorType for OpaqueCursor {
+    type Error = std::convert::Infallible;
+
+    fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn encode_cursor(&self) -> String {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,66 @@
+//! How the process waits and how it ends.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Waits in a background loop. Requests and tests never do: they wait for what should happen.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one sleep of the background loops"
+)]
+pub async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}
+
+/// The order of a graceful stop. Each step is a token its room watches.
+///
+/// 1. `draining`: readiness goes off, workers claim no more, no connection is accepted, sockets
+///    are told to come back later (1012).
+/// 2. What is under way finishes.
+/// 3. `ended`: background loops stop.
+#[derive(Clone, Debug, Default)]
+pub struct Lifecycle {
+    /// Nothing new begins.
+    pub draining: CancellationToken,
+    /// Everything stops.
+    pub ended: CancellationToken,
+    /// What has to be waited for between the two.
+    pub tasks: TaskTracker,
+}
+
+impl Lifecycle {
+    /// Begins to drain at the first SIGTERM or SIGINT, and ends the process at the second: that is
+    /// safe, since what matters is in the database.
+    pub fn listen_for_signals(&self) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let draining = self.draining.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::info!("stopping: finishing what is under way; a second signal ends at once");
+            draining.cancel();
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            tracing::warn!("second signal: ending at once");
+            std::process::exit(130);
+        });
+        Ok(())
+    }
+
+    /// Waits for what is under way, at most this long; then ends everything.
+    pub async fn finish(&self, at_most: Duration) {
+        self.draining.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(at_most, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "some work did not finish in time; it is in the database and will be taken up again"
+            );
+        }
+        self.ended.cancel();
+    }
+}

@@ -1,0 +1,183 @@
+//! The page through its router.
+
+use std::fs;
+use std::path::Path;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use super::router;
+
+struct Answer {
+    status: StatusCode,
+    kind: String,
+    body: String,
+}
+
+/// Asks the page, and checks what every answer must carry.
+async fn get(folder: &Path, path: &str) -> Answer {
+    let app: Router = router(folder.to_owned());
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(
+        header("content-security-policy"),
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; frame-ancestors 'none'; \
+         base-uri 'none'; form-action 'none'"
+    );
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("cache-control"), "no-store");
+    let (status, kind) = (response.status(), header("content-type"));
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Answer { status, kind, body }
+}
+
+fn mail(subject: &str, html: &str) -> String {
+    format!(
+        "Date: Sun, 22 Nov 2026 01:45:01 +0000\r\nFrom: Taskflow <taskflow@example.org>\r\n\
+         To: \"Ann & <b>\" <ann@example.org>\r\nSubject: {subject}\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/alternative; boundary=\"=_1\"\r\n\r\n\
+         --=_1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
+         Grüße </pre><script>1</script>=\r\n, Ann\r\n--=_1\r\nContent-Type: text/html; charset=utf-8\r\n\r\n\
+         {html}\r\n--=_1--\r\n"
+    )
+}
+
+#[tokio::test]
+async fn an_empty_mailbox_says_where_mail_will_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for folder in [folder.path().to_owned(), folder.path().join("not <there>")] {
+        let answer = get(&folder, "/mailbox").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert!(answer.kind.starts_with("text/html"));
+        assert!(answer.body.contains("No mail yet"));
+        let shown = folder
+            .display()
+            .to_string()
+            .replace('<', "&lt;")
+            .replace('>', "&gt;");
+        assert!(answer.body.contains(&shown), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_mail_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for second in 10..60 {
+        for tenth in 0..5 {
+            let name = format!("20261122T0145{second}.{tenth}00000Z-0123456789abcdef.eml");
+            fs::write(
+                folder.path().join(name),
+                mail(&format!("Mail {second}.{tenth}."), ""),
+            )
+            .unwrap();
+        }
+    }
+    fs::write(folder.path().join("notes.txt"), "").unwrap();
+    fs::write(folder.path().join(".20261122T014599.000000Z-0.eml.1-0"), "").unwrap();
+    let list = get(folder.path(), "/mailbox").await.body;
+    assert!(list.contains("<title>Taskflow · Mailbox</title>"));
+    assert!(list.contains("http-equiv=\"refresh\""));
+    assert_eq!(list.matches("<li>").count(), 200);
+    assert!(list.contains("200 of 250 in"));
+    assert!(list.find("Mail 59.4.").unwrap() < list.find("Mail 59.3.").unwrap());
+    assert!(!list.contains("Mail 19.4."));
+    assert!(list.contains("Ann &amp; &lt;b&gt; &lt;ann@example.org&gt;"));
+    assert!(list.contains("2026-11-22 01:45:01 UTC"));
+    assert!(list.contains("href=\"/mailbox/20261122T014559.400000Z-0123456789abcdef.eml\""));
+}
+
+#[tokio::test]
+async fn what_is_in_a_mail_stays_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let html = "<p title=\"x\">Hello &amp; \"good\" day</p><script>alert(1)</script>";
+    fs::write(
+        folder.path().join("a.eml"),
+        mail("<script>alert('s')</script>", html),
+    )
+    .unwrap();
+    for path in ["/mailbox", "/mailbox/a.eml"] {
+        let page = get(folder.path(), path).await.body;
+        assert!(!page.contains("<script"), "{page}");
+        assert!(page.contains("&lt;script&gt;alert(&#39;s&#39;)&lt;/script&gt;"));
+    }
+    let page = get(folder.path(), "/mailbox/a.eml").await.body;
+    assert!(page.contains("sandbox=\"allow-popups allow-popups-to-escape-sandbox\" srcdoc=\""));
+    assert!(
+        page.contains(
+            "&lt;p title=&quot;x&quot;&gt;Hello &amp;amp; &quot;good&quot; day&lt;/p&gt;"
+        )
+    );
+    assert!(page.contains("<pre>Grüße &lt;/pre&gt;&lt;script&gt;1&lt;/script&gt;, Ann"));
+    assert!(page.contains("Taskflow &lt;taskflow@example.org&gt;"));
+    let raw = get(folder.path(), "/mailbox/a.eml/raw").await;
+    assert_eq!(raw.kind, "text/plain; charset=utf-8");
+    assert_eq!(raw.body, mail("<script>alert('s')</script>", html));
+}
+
+#[tokio::test]
+async fn names_lead_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("mailbox");
+    fs::create_dir(&inner).unwrap();
+    fs::write(folder.path().join("secret.eml"), "secret").unwrap();
+    fs::write(inner.join("secret.txt"), "secret").unwrap();
+    fs::create_dir(inner.join("folder.eml")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("../secret.eml", inner.join("link.eml")).unwrap();
+    for name in [
+        "missing.eml",
+        "secret.txt",
+        "link.eml",
+        "folder.eml",
+        "..%2Fsecret.eml",
+        "..%5Csecret.eml",
+        "%2E%2E%2Fsecret.eml",
+        ".%00.eml",
+        ".eml",
+    ] {
+        for path in [format!("/mailbox/{name}"), format!("/mailbox/{name}/raw")] {
+            let answer = get(&inner, &path).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            assert!(!answer.body.contains("secret"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_mail_does_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents: [&[u8]; 4] = [
+        b"",
+        b"\xff\xfe\0",
+        b"Subject: =?utf-8?b?4oCu?=\r\n\r\n",
+        b"no mail at all",
+    ];
+    for (number, bytes) in contents.iter().enumerate() {
+        fs::write(folder.path().join(format!("{number}.eml")), bytes).unwrap();
+        let answer = get(folder.path(), &format!("/mailbox/{number}.eml")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{number}");
+    }
+    assert!(get(folder.path(), "/mailbox").await.body.contains("4 of 4"));
+}
+
+#[tokio::test]
+async fn the_frameworks_own_answers_are_guarded_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = get(folder.path(), "/mailbox/%FF.eml").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_read_is_told_without_details() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let answer = get(&file, "/mailbox").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!answer.body.contains("os error"));
+}

@@ -1,0 +1,8 @@
+//! `taskflow`: reads the command line and calls the library.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    taskflow::cli::main().await
+}

@@ -1,0 +1,202 @@
+//! The one place that names every domain's api: the three roots, and how an operation is executed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
+use async_graphql::{
+    Context, ID, Interface, MergedObject, MergedSubscription, Object, Response, SDLExportOptions,
+    Schema, SchemaBuilder,
+};
+use entity::{TaskId, UserId};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
+use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
+use crate::app::App;
+use crate::auth::AuthMutation;
+use crate::graphql::guard::{Checked, Limits};
+use crate::graphql::{self, Answer, ApiError, Caller, ContextExt, ErrorCode, Kind};
+use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task};
+use crate::telemetry;
+
+/// Fields that check a secret. The guard lets one of them into an operation.
+const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken"];
+
+/// Anything with an id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "The id, good everywhere."))]
+pub enum Node {
+    /// A person.
+    User(User),
+    /// A task.
+    Task(Task),
+}
+
+/// Looking anything up by its id.
+#[derive(Debug, Default)]
+pub struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Whatever has this id.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The id.")] id: ID,
+    ) -> Option<Result<Node, ApiError>> {
+        Some(node(ctx, &id).await)
+    }
+}
+
+async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
+    ctx.viewer()?;
+    match Kind::decode_any(id)? {
+        (Kind::Task, id) => find_task(ctx, TaskId(id)).await.map(Node::Task),
+        (Kind::User, id) => {
+            let user = load_user(ctx, UserId(id)).await?;
+            user.map(|user| Node::User(User::new(user)))
+                .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such user."))
+        }
+    }
+}
+
+/// Reading.
+#[derive(MergedObject, Default)]
+pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
+
+/// Changing.
+#[derive(MergedObject, Default)]
+pub struct Mutation(AuthMutation, TaskMutation);
+
+/// Hearing.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(TaskSubscription);
+
+type TaskflowSchema = Schema<Query, Mutation, Subscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(
+        Query::default(),
+        Mutation::default(),
+        Subscription::default(),
+    )
+    .extension(NoteExecution)
+}
+
+/// The schema in its definition language, sorted; needs no database.
+pub fn sdl() -> String {
+    let options = SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .include_specified_by();
+    let sdl = builder().finish().sdl_with_options(options);
+    // Exactly one newline at the end, as editors leave it.
+    format!("{}\n", sdl.trim_end())
+}
+
+/// Executes operations.
+#[derive(Clone)]
+pub struct Api {
+    schema: TaskflowSchema,
+    app: App,
+}
+
+impl Api {
+    /// Prepares the schema.
+    pub fn new(app: App) -> Self {
+        let mut builder = builder();
+        if !app.settings.introspection() {
+            builder = builder.disable_introspection().disable_suggestions();
+        }
+        Self {
+            schema: builder.finish(),
+            app,
+        }
+    }
+
+    /// What a request may ask for at most.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            settings: self.app.settings.graphql.clone(),
+            auth_fields: AUTH_FIELDS,
+        }
+    }
+
+    /// Executes an operation that the guard has let pass.
+    pub fn execute(
+        &self,
+        checked: Checked,
+        caller: Caller,
+        request_id: String,
+    ) -> BoxStream<'static, Answer> {
+        let executed = Arc::new(AtomicBool::new(false));
+        // New for each operation: nothing one person loaded is ever answered to another.
+        let request = checked
+            .into_request()
+            .data(self.app.clone())
+            .data(caller)
+            .data(UserLoader::default())
+            .data(Executed(executed.clone()));
+        let answers = self.schema.execute_stream(request);
+        let answers = InRequest {
+            answers,
+            request_id: request_id.clone(),
+        };
+        answers
+            .map(move |mut response| {
+                graphql::stamp(&mut response, &request_id);
+                Answer {
+                    response,
+                    executed: executed.load(Ordering::Relaxed),
+                }
+            })
+            .boxed()
+    }
+}
+
+/// A stream whose every step runs as a part of its request.
+struct InRequest {
+    answers: BoxStream<'static, Response>,
+    request_id: String,
+}
+
+impl futures_util::Stream for InRequest {
+    type Item = Response;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Response>> {
+        let this = &mut *self;
+        telemetry::in_request(&this.request_id, || this.answers.poll_next_unpin(cx))
+    }
+}
+
+/// Set once the operation runs: parse, validation and start errors come in the same shape as an
+/// error of a field, and the protocols want to know which it was.
+struct Executed(Arc<AtomicBool>);
+
+struct NoteExecution;
+
+impl ExtensionFactory for NoteExecution {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for NoteExecution {
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        if let Ok(Executed(executed)) = ctx.data::<Executed>() {
+            executed.store(true, Ordering::Relaxed);
+        }
+        next.run(ctx, operation_name).await
+    }
+}

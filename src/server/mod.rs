@@ -1,0 +1,242 @@
+//! The running process: ports, routes, the lines at start, and the order of its end.
+
+mod health;
+mod listen;
+mod pages;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware::from_fn;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+pub use self::listen::ListenError;
+use crate::app::{App, StartError};
+use crate::db::Clock;
+use crate::lifecycle::Lifecycle;
+use crate::schema::Api;
+use crate::settings::{EffectiveTransport, Settings};
+use crate::transport::{self, Authenticated, Edge, Origins};
+use crate::{mailbox, telemetry, worker};
+
+/// What this process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serves and works.
+    Both,
+    /// Serves; jobs are done elsewhere.
+    Server,
+    /// Does jobs.
+    Worker,
+}
+
+/// Why the process ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Some other part.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The counters.
+    #[error("cannot count: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// Runs until a signal says stop.
+///
+/// # Errors
+/// [`RunError`] says what to do.
+pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    // Ports first: a taken one must not leave a migrated database behind.
+    let metrics_listener = listen::metrics(&settings).await?;
+    let listener = match role {
+        Role::Worker => None,
+        Role::Both | Role::Server => {
+            let listener = listen::main(&settings).await?;
+            // With PORT=0 the system chose; what is printed and signed must name the real one.
+            settings.server.port = listener.local_addr()?.port();
+            Some(listener)
+        }
+    };
+    settings.server.metrics_port = metrics_listener.local_addr()?.port();
+    let counters = telemetry::metrics::init()?;
+    let (app, bus_driver) = App::start(settings, Clock::default()).await?;
+    let lifecycle = Lifecycle::default();
+    lifecycle.listen_for_signals()?;
+
+    tokio::spawn(bus_driver.run(lifecycle.ended.clone()));
+    tokio::spawn(
+        app.feed
+            .clone()
+            .run(app.bus.clone(), lifecycle.ended.clone()),
+    );
+    tokio::spawn(check_mail(app.clone()));
+    let numbers = Router::new().route("/metrics", get(move || async move { counters.render() }));
+    let ended = lifecycle.ended.clone();
+    tokio::spawn(async move {
+        let server = axum::serve(metrics_listener, numbers);
+        server.with_graceful_shutdown(ended.cancelled_owned()).await
+    });
+    if role != Role::Server {
+        let runner = worker::runner(&app);
+        lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
+    }
+    announce(&app, role);
+    match listener {
+        Some(listener) => serve(&app, listener, &lifecycle).await?,
+        None => lifecycle.draining.cancelled().await,
+    }
+    lifecycle
+        .finish(Duration::from_secs(app.settings.server.shutdown_seconds))
+        .await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn serve(app: &App, listener: TcpListener, lifecycle: &Lifecycle) -> std::io::Result<()> {
+    let most = Duration::from_secs(app.settings.server.shutdown_seconds);
+    let router = router(app, lifecycle);
+    let server = axum::serve(listener, router)
+        .with_graceful_shutdown(lifecycle.draining.clone().cancelled_owned());
+    let overdue = async {
+        lifecycle.draining.cancelled().await;
+        crate::lifecycle::pause(most).await;
+    };
+    tokio::select! {
+        result = server => result,
+        () = overdue => Ok(()),
+    }
+}
+
+/// Every route of the main port.
+pub fn router(app: &App, lifecycle: &Lifecycle) -> Router {
+    let edge = edge(app, lifecycle);
+    let cors = cors(edge.origins.clone());
+    let mut router = transport::router(edge)
+        .layer(cors)
+        .merge(pages::router(app))
+        .merge(health::router(app.clone(), lifecycle.clone()));
+    let settings = &app.settings;
+    let shows_mail = settings.mail.effective_transport() == EffectiveTransport::Mailbox;
+    if shows_mail && !settings.is_production() {
+        router = router.merge(mailbox::router(settings.mail.mailbox_folder.clone()));
+    }
+    router
+        .layer(from_fn(transport::harden))
+        .layer(from_fn(transport::observe))
+}
+
+/// The edge, and the two functions it is given.
+fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
+    let api = Api::new(app.clone());
+    let limits = api.limits();
+    let settings = &app.settings;
+    let tokens = app.clone();
+    Edge::new(transport::Parts {
+        authenticate: Arc::new(move |token| match tokens.tokens.verify(token) {
+            Ok(verified) => Ok(Authenticated {
+                viewer: verified.viewer,
+                expires_at: verified.expires_at,
+            }),
+            Err(error) => Err(error.to_string()),
+        }),
+        execute: Arc::new(move |checked, caller, id| api.execute(checked, caller, id)),
+        limits,
+        origins: Origins::new(
+            settings.server.allowed_origins.clone(),
+            !settings.is_production(),
+        ),
+        server: settings.server.clone(),
+        websocket: settings.websocket.clone(),
+        lifecycle: lifecycle.clone(),
+        clock: app.db.clock().clone(),
+        sockets: std::sync::atomic::AtomicUsize::new(0),
+    })
+}
+
+fn cors(origins: Origins) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| origins.allows(origin))
+        }))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .max_age(Duration::from_secs(7_200))
+}
+
+/// Says at start when no mail can leave, without making a server of tasks depend on it.
+async fn check_mail(app: App) {
+    if let Err(reason) = app.mail.check().await {
+        tracing::warn!(
+            reason,
+            "the mail server does not answer; mail waits and is tried again until it does"
+        );
+    }
+}
+
+fn announce(app: &App, role: Role) {
+    let settings = &app.settings;
+    let bus = if settings.redis.url.is_some() {
+        "Redis"
+    } else {
+        "in process"
+    };
+    let mut lines = vec![
+        format!("Taskflow {} is up.", env!("CARGO_PKG_VERSION")),
+        String::new(),
+    ];
+    let mut line = |name: &str, value: &str| lines.push(format!("  {name:<10}{value}"));
+    if role == Role::Worker {
+        line("Role", "worker: does jobs, serves nothing");
+    } else {
+        let here = format!("http://localhost:{}", settings.server.port);
+        line(
+            "GraphQL",
+            &format!("{here}/graphql  (HTTP, and WebSocket graphql-transport-ws)"),
+        );
+        if settings.graphiql() {
+            line("GraphiQL", &format!("{here}/graphiql"));
+        }
+        if settings.mail.effective_transport() == EffectiveTransport::Mailbox
+            && !settings.is_production()
+        {
+            line("Mailbox", &format!("{here}/mailbox"));
+        }
+        line("Health", &format!("{here}/health"));
+    }
+    line(
+        "Metrics",
+        &format!("http://localhost:{}/metrics", settings.server.metrics_port),
+    );
+    line("Database", app.database_in_words());
+    line("Bus", bus);
+    line("Mail", &app.mail.describe());
+    lines.push(String::new());
+    for line in lines {
+        println!("{line}");
+    }
+    tracing::info!(
+        port = settings.server.port,
+        database = app.database_in_words(),
+        bus,
+        role = ?role,
+        "ready"
+    );
+}

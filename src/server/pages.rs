@@ -1,0 +1,75 @@
+//! What is served beside the API: `GraphiQL`, the schema, the public keys.
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use crate::app::App;
+use crate::schema;
+
+/// The built page; see `web/graphiql/README.md`.
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/web/graphiql/dist"]
+struct Graphiql;
+
+/// What the page needs and no more: its own scripts and workers, and the style elements that the
+/// editor makes while it runs.
+const GRAPHIQL_CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+    worker-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new()
+        .route(
+            "/schema.graphql",
+            get(async || text("text/plain; charset=utf-8", schema::sdl())),
+        )
+        .route("/.well-known/jwks.json", get(public_keys));
+    if app.settings.graphiql() {
+        router = router
+            .route("/graphiql", get(graphiql))
+            .route("/graphiql/assets/{name}", get(asset))
+            // Nothing lives at the root yet; people type it all the same.
+            .route("/", get(async || Redirect::temporary("/graphiql")));
+    }
+    router.with_state(app.clone())
+}
+
+async fn public_keys(State(app): State<App>) -> Response {
+    let mut response = Json(app.tokens.public_keys()).into_response();
+    let day = header::HeaderValue::from_static("public, max-age=300");
+    response.headers_mut().insert(header::CACHE_CONTROL, day);
+    response
+}
+
+async fn graphiql() -> Response {
+    match Graphiql::get("index.html") {
+        Some(page) => file(page, "no-cache"),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    match Graphiql::get(&format!("assets/{name}")) {
+        // The names carry a hash of what is inside.
+        Some(asset) => file(asset, "public, max-age=31536000, immutable"),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn file(file: EmbeddedFile, caching: &'static str) -> Response {
+    let media = file.metadata.mimetype().to_owned();
+    let headers = [
+        (header::CONTENT_TYPE, media),
+        (header::CACHE_CONTROL, caching.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, GRAPHIQL_CSP.to_owned()),
+    ];
+    (headers, file.data).into_response()
+}
+
+fn text(media: &'static str, body: String) -> Response {
+    ([(header::CONTENT_TYPE, media)], body).into_response()
+}

@@ -1,0 +1,90 @@
+//! What production refuses to start without, and what deserves a warning.
+
+use std::path::Path;
+
+use super::Settings;
+use super::mail::EffectiveTransport;
+use super::problem::Problem;
+
+impl Settings {
+    /// In production, adds a problem for everything that real users need and that is missing.
+    pub(super) fn refuse_unready_production(&self, folder: &Path, errors: &mut Vec<Problem>) {
+        if !self.is_production() {
+            return;
+        }
+        let key_file = &self.auth.jwt_private_key_file;
+        if self.auth.jwt_secret.is_none() && !folder.join(key_file).is_file() {
+            let message = format!(
+                "production needs a signing key, and there is no file {}: put an Ed25519 key (PEM) there or name one with \
+                 JWT_PRIVATE_KEY_FILE, or set JWT_SECRET",
+                key_file.display()
+            );
+            errors.push(Problem::of("auth.jwt_private_key_file", message));
+        }
+        if self.mail.effective_transport() == EffectiveTransport::Mailbox {
+            let message = "production must send mail: set SMTP_URL, or set mail.transport = \"none\" to send none";
+            errors.push(Problem::of("mail.transport", message));
+        }
+        if self.server.public_url.is_none() {
+            let message = "production needs the address people use: set TASKFLOW_SERVER__PUBLIC_URL=https://…";
+            errors.push(Problem::of("server.public_url", message));
+        }
+        if self.server.allowed_origins.is_empty() {
+            let message = "production needs the origins that browsers call from: set ALLOWED_ORIGINS=https://…";
+            errors.push(Problem::of("server.allowed_origins", message));
+        }
+    }
+
+    /// What works but may not be meant, one sentence each, for `config check` and the log at start.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let mut warn = |applies: bool, text: &str| {
+            if applies {
+                warnings.push(text.to_owned());
+            }
+        };
+        let production = self.is_production();
+        let sqlite = self.database.is_sqlite();
+        warn(
+            self.auth.jwt_secret.is_some(),
+            "auth.jwt_secret is set: tokens are signed with HS256, and whoever can verify them can also make them",
+        );
+        warn(
+            production && sqlite,
+            "database.url is SQLite: one process on one machine only",
+        );
+        warn(
+            production && !sqlite && self.redis.url.is_none(),
+            "redis.url is not set: live updates and rate limits stay in one process, so run a single replica only",
+        );
+        warn(
+            production && self.mail.effective_transport() == EffectiveTransport::None,
+            "mail.transport is \"none\": nobody gets mail, not even to verify an address or to reset a password",
+        );
+        let plain_http = self
+            .server
+            .public_url
+            .as_ref()
+            .is_some_and(|url| url.scheme() == "http");
+        warn(
+            production && plain_http,
+            "server.public_url is http: passwords and tokens travel unencrypted",
+        );
+        warn(
+            production && self.graphiql(),
+            "graphql.graphiql is on in production",
+        );
+        warn(
+            production && self.introspection(),
+            "graphql.introspection is on in production",
+        );
+        let password = &self.auth.password;
+        // The smallest cost in OWASP's Password Storage Cheat Sheet for Argon2id with two passes.
+        let weak = password.argon2_memory_kib < 19_456 || password.argon2_iterations < 2;
+        warn(
+            production && weak,
+            "auth.password.argon2_*: hashes are cheaper than OWASP's least (19456 KiB, 2 passes)",
+        );
+        warnings
+    }
+}

@@ -1,0 +1,125 @@
+//! `[graphql]` and `[websocket]`: what one operation and one socket may cost.
+
+use serde::{Deserialize, Serialize};
+
+use super::at_least;
+use super::problem::Problem;
+
+/// The section `[graphql]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphqlSettings {
+    /// Whether `GraphiQL` is served; [`super::Settings::graphiql`] knows the default.
+    pub graphiql: Option<bool>,
+    /// Whether clients may ask for the schema; [`super::Settings::introspection`] knows the default.
+    pub introspection: Option<bool>,
+    /// The longest document, in bytes.
+    pub max_document_bytes: usize,
+    /// The most tokens of a document.
+    pub max_tokens: usize,
+    /// The deepest nesting of brackets.
+    pub max_nesting: usize,
+    /// The largest variables, in bytes.
+    pub max_variables_bytes: usize,
+    /// The deepest nesting of the variables.
+    pub max_variables_depth: usize,
+    /// The most selected fields, fragments spread out.
+    pub max_selections: usize,
+    /// The deepest selection.
+    pub max_depth: usize,
+    /// The most aliases.
+    pub max_aliases: usize,
+    /// The most directives.
+    pub max_directives: usize,
+    /// The most fields at the root.
+    pub max_root_fields: usize,
+}
+
+impl GraphqlSettings {
+    /// Checks the section by itself.
+    pub(super) fn validate(&self, errors: &mut Vec<Problem>) {
+        at_least(
+            errors,
+            "graphql.max_document_bytes",
+            self.max_document_bytes,
+            1,
+        );
+        at_least(errors, "graphql.max_tokens", self.max_tokens, 1);
+        at_least(errors, "graphql.max_nesting", self.max_nesting, 1);
+        at_least(
+            errors,
+            "graphql.max_variables_bytes",
+            self.max_variables_bytes,
+            1,
+        );
+        at_least(
+            errors,
+            "graphql.max_variables_depth",
+            self.max_variables_depth,
+            1,
+        );
+        at_least(errors, "graphql.max_selections", self.max_selections, 1);
+        at_least(errors, "graphql.max_depth", self.max_depth, 1);
+        at_least(errors, "graphql.max_aliases", self.max_aliases, 1);
+        at_least(errors, "graphql.max_directives", self.max_directives, 1);
+        at_least(errors, "graphql.max_root_fields", self.max_root_fields, 1);
+    }
+}
+
+/// The section `[websocket]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebsocketSettings {
+    /// How long a new socket has for `connection_init`, in seconds.
+    pub init_timeout_seconds: u64,
+    /// How often a socket is pinged, in seconds.
+    pub ping_interval_seconds: u64,
+    /// How long to wait for the answer to a ping, in seconds.
+    pub pong_timeout_seconds: u64,
+    /// The largest message from a client, in bytes.
+    pub max_message_bytes: usize,
+    /// The most operations running on one socket.
+    pub max_operations: usize,
+    /// How many messages may wait for a slow client.
+    pub queue_messages: usize,
+    /// A client that takes nothing for this many seconds is closed.
+    pub queue_timeout_seconds: u64,
+}
+
+impl WebsocketSettings {
+    /// Checks the section by itself.
+    pub(super) fn validate(&self, errors: &mut Vec<Problem>) {
+        at_least(
+            errors,
+            "websocket.init_timeout_seconds",
+            self.init_timeout_seconds,
+            1,
+        );
+        at_least(
+            errors,
+            "websocket.ping_interval_seconds",
+            self.ping_interval_seconds,
+            1,
+        );
+        at_least(
+            errors,
+            "websocket.pong_timeout_seconds",
+            self.pong_timeout_seconds,
+            1,
+        );
+        at_least(
+            errors,
+            "websocket.max_message_bytes",
+            self.max_message_bytes,
+            1,
+        );
+        at_least(errors, "websocket.max_operations", self.max_operations, 1);
+        at_least(errors, "websocket.queue_messages", self.queue_messages, 1);
+        at_least(
+            errors,
+            "websocket.queue_timeout_seconds",
+            self.queue_timeout_seconds,
+            1,
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! Tasks and, as they come to exist, what is around them.
+
+pub mod task;

@@ -1,0 +1,256 @@
+//! Changing tasks, in GraphQL.
+
+use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+use chrono::{DateTime, SubsecRound, Utc};
+use entity::{TaskId, UserId, task};
+
+use super::TaskError;
+use super::api::{Task, TaskPriority, TaskStatus};
+use super::service::{self, Changes, NewTask};
+use crate::app::AppExt;
+use crate::graphql::{ApiError, ContextExt, Kind, UserError, UserErrorCode};
+
+/// The task to make.
+#[derive(InputObject)]
+pub struct CreateTaskInput {
+    /// What is to be done, in one line of 1 to 200 characters.
+    title: String,
+    /// What is to be done, in 1 to 2,000 characters.
+    description: Option<String>,
+    /// How far it has come.
+    #[graphql(default_with = "TaskStatus::Pending")]
+    status: TaskStatus,
+    /// How much it matters.
+    #[graphql(default_with = "TaskPriority::Medium")]
+    priority: TaskPriority,
+    /// Whether it counts.
+    #[graphql(default = true)]
+    enabled: bool,
+    /// When it should be done.
+    due_at: Option<DateTime<Utc>>,
+    /// Who is to do it. They are told, unless it is the signed-in person.
+    assignee_id: Option<ID>,
+    /// A repeat with the same key and the same input within 24 hours makes no second task and
+    /// answers with the first. A random UUID is a good key.
+    idempotency_key: Option<String>,
+}
+
+/// What is to change. A field that is absent keeps its value; null clears it where the task allows
+/// null.
+#[derive(InputObject)]
+pub struct UpdateTaskInput {
+    /// Which task.
+    id: ID,
+    /// The new title.
+    title: Option<String>,
+    /// The new description; null removes it.
+    description: MaybeUndefined<String>,
+    /// The new status.
+    status: Option<TaskStatus>,
+    /// The new priority.
+    priority: Option<TaskPriority>,
+    /// Whether it counts.
+    enabled: Option<bool>,
+    /// The new due time; null removes it.
+    due_at: MaybeUndefined<DateTime<Utc>>,
+    /// The version the client saw. When the task was changed since, nothing happens: the payload
+    /// has the user error `CONFLICT` and the task as it is now.
+    expected_version: Option<i32>,
+}
+
+/// Who is to do what.
+#[derive(InputObject)]
+pub struct AssignTaskInput {
+    /// Which task.
+    task_id: ID,
+    /// Who is to do it.
+    assignee_id: ID,
+    /// A repeat with the same key and the same input within 24 hours does nothing again.
+    idempotency_key: Option<String>,
+}
+
+/// Which task is to be nobody's.
+#[derive(InputObject)]
+pub struct UnassignTaskInput {
+    /// Which task.
+    task_id: ID,
+}
+
+/// Which task is to go.
+#[derive(InputObject)]
+pub struct DeleteTaskInput {
+    /// Which task.
+    id: ID,
+}
+
+/// The task that was made.
+#[derive(SimpleObject)]
+pub struct CreateTaskPayload {
+    /// The task; null when there are user errors.
+    task: Option<Task>,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// The task that was changed.
+#[derive(SimpleObject)]
+pub struct UpdateTaskPayload {
+    /// The task as it is now: also with the user error `CONFLICT`; null with others.
+    task: Option<Task>,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// The task that was assigned.
+#[derive(SimpleObject)]
+pub struct AssignTaskPayload {
+    /// The task; null when there are user errors.
+    task: Option<Task>,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// The task that is nobody's now.
+#[derive(SimpleObject)]
+pub struct UnassignTaskPayload {
+    /// The task; null when there are user errors.
+    task: Option<Task>,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// The task that is gone.
+#[derive(SimpleObject)]
+pub struct DeleteTaskPayload {
+    /// Its id; null when there are user errors.
+    deleted_task_id: Option<ID>,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// Changing tasks.
+#[derive(Debug, Default)]
+pub struct TaskMutation;
+
+#[Object]
+impl TaskMutation {
+    /// Makes a task, and assigns it when an assignee is given: they get the event on
+    /// `taskAssigned` and an e-mail.
+    async fn create_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The task to make.")] input: CreateTaskInput,
+    ) -> Result<CreateTaskPayload, ApiError> {
+        let viewer = ctx.viewer()?;
+        let assignee = input.assignee_id.map(|id| user_id(&id)).transpose()?;
+        let new = NewTask {
+            title: input.title,
+            description: input.description,
+            status: input.status.into(),
+            priority: input.priority.into(),
+            enabled: input.enabled,
+            due_at: input.due_at.map(micros),
+            assignee_id: assignee,
+        };
+        let key = input.idempotency_key.as_deref();
+        let (task, user_errors) = payload(service::create(ctx.app(), viewer, new, key).await)?;
+        Ok(CreateTaskPayload { task, user_errors })
+    }
+
+    /// Changes the fields of a task.
+    async fn update_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What is to change.")] input: UpdateTaskInput,
+    ) -> Result<UpdateTaskPayload, ApiError> {
+        let viewer = ctx.viewer()?;
+        let id = task_id(&input.id)?;
+        let changes = Changes {
+            title: input.title,
+            description: input.description,
+            status: input.status.map(Into::into),
+            priority: input.priority.map(Into::into),
+            enabled: input.enabled,
+            due_at: input.due_at.map_value(micros),
+            expected_version: input.expected_version,
+        };
+        let (task, user_errors) = payload(service::update(ctx.app(), viewer, id, changes).await)?;
+        Ok(UpdateTaskPayload { task, user_errors })
+    }
+
+    /// Gives a task to somebody: they get the event on `taskAssigned` and an e-mail. To whom has it
+    /// already: nothing happens.
+    async fn assign_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who is to do what.")] input: AssignTaskInput,
+    ) -> Result<AssignTaskPayload, ApiError> {
+        let viewer = ctx.viewer()?;
+        let (id, assignee) = (task_id(&input.task_id)?, user_id(&input.assignee_id)?);
+        let key = input.idempotency_key.as_deref();
+        let (task, user_errors) =
+            payload(service::assign(ctx.app(), viewer, id, assignee, key).await)?;
+        Ok(AssignTaskPayload { task, user_errors })
+    }
+
+    /// Takes a task from whoever has it.
+    async fn unassign_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which task is to be nobody's.")] input: UnassignTaskInput,
+    ) -> Result<UnassignTaskPayload, ApiError> {
+        let viewer = ctx.viewer()?;
+        let id = task_id(&input.task_id)?;
+        let (task, user_errors) = payload(service::unassign(ctx.app(), viewer, id).await)?;
+        Ok(UnassignTaskPayload { task, user_errors })
+    }
+
+    /// Deletes a task for good. Its creator and administrators may.
+    async fn delete_task(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which task is to go.")] input: DeleteTaskInput,
+    ) -> Result<DeleteTaskPayload, ApiError> {
+        let viewer = ctx.viewer()?;
+        service::delete(ctx.app(), viewer, task_id(&input.id)?).await?;
+        Ok(DeleteTaskPayload {
+            deleted_task_id: Some(input.id),
+            user_errors: Vec::new(),
+        })
+    }
+}
+
+/// Sorts a result into the two channels: what a form can show, and what is an error of the answer.
+fn payload(
+    result: Result<task::Model, TaskError>,
+) -> Result<(Option<Task>, Vec<UserError>), ApiError> {
+    match result {
+        Ok(task) => Ok((Some(Task(task)), Vec::new())),
+        Err(TaskError::Refused(errors)) => Ok((None, errors)),
+        Err(TaskError::Conflict(now)) => {
+            let error = UserError::new(
+                UserErrorCode::Conflict,
+                format!(
+                    "The task was changed meanwhile: it has version {} now. Look at it and try again.",
+                    now.version
+                ),
+                &["input", "expectedVersion"],
+            );
+            Ok((Some(Task(*now)), vec![error]))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn task_id(id: &str) -> Result<TaskId, ApiError> {
+    Kind::Task.decode(id).map(TaskId)
+}
+
+fn user_id(id: &str) -> Result<UserId, ApiError> {
+    Kind::User.decode(id).map(UserId)
+}
+
+/// What is stored is what is answered.
+fn micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.trunc_subsecs(6)
+}

@@ -1,0 +1,88 @@
+//! The statements about tasks.
+
+use entity::task::{Column, Entity, Model};
+use entity::{TaskId, Viewer};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+
+use super::order::Sort;
+use crate::db::{DbError, Tx, keyset};
+
+/// Writes a new task.
+pub async fn insert(tx: &Tx, task: Model) -> Result<(), DbError> {
+    Entity::insert(task.into_active_model())
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// A task and nobody else's hands on it until the end of the transaction.
+pub async fn lock(tx: &Tx, id: TaskId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?)
+}
+
+/// Writes a task that was locked before.
+pub async fn save(tx: &Tx, task: Model) -> Result<(), DbError> {
+    let row = task.into_active_model().reset_all();
+    Entity::update(row).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// Removes a task.
+pub async fn delete(tx: &Tx, id: TaskId) -> Result<(), DbError> {
+    Entity::delete_by_id(id).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// A task, whoever asks: for the server's own work.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find(db: &impl ConnectionTrait, id: TaskId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// A task, if the viewer may see it.
+pub async fn find_visible(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    id: TaskId,
+) -> Result<Option<Model>, DbError> {
+    Ok(Entity::visible_to(viewer)
+        .filter(Column::Id.eq(id))
+        .one(db)
+        .await?)
+}
+
+/// A page of the tasks the viewer may see.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    filter: Condition,
+    sort: &Sort,
+    after: Option<&[keyset::Key]>,
+    limit: u64,
+) -> Result<Vec<Model>, DbError> {
+    let mut query = Entity::visible_to(viewer).filter(filter);
+    if let Some(keys) = after {
+        query = query.filter(keyset::after(keys));
+    }
+    for (expr, order) in sort.expressions() {
+        query = query.order_by(expr, order);
+    }
+    Ok(query.limit(limit).all(db).await?)
+}
+
+/// How many tasks the viewer may see.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    filter: Condition,
+) -> Result<u64, DbError> {
+    Ok(Entity::visible_to(viewer).filter(filter).count(db).await?)
+}

@@ -1,0 +1,113 @@
+//! Hearing of tasks, in GraphQL.
+
+use async_graphql::{Context, SimpleObject, Subscription};
+use chrono::{DateTime, Utc};
+use entity::{Viewer, event};
+use futures_util::{Stream, StreamExt};
+
+use super::api::Task;
+use super::events::TaskAssigned;
+use super::store;
+use crate::accounts::{self, User};
+use crate::app::{App, AppExt};
+use crate::events::{Cursor, Entry, Event, FollowError, Start, assigned_stream};
+use crate::graphql::{ApiError, ContextExt, ErrorCode};
+
+/// A task was assigned to the signed-in person.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct TaskAssignedEvent {
+    /// The place of this event. Keep the last one, and give it as `after` when subscribing again:
+    /// nothing is missed. Drop an event whose cursor was seen before.
+    cursor: String,
+    /// The task as it is now; null when it is gone or was given to somebody else meanwhile.
+    task: Option<Task>,
+    /// Who assigned it; null when their account is gone.
+    assigned_by: Option<User>,
+    /// When it was assigned.
+    assigned_at: DateTime<Utc>,
+}
+
+/// Hearing of tasks.
+#[derive(Debug, Default)]
+pub struct TaskSubscription;
+
+#[Subscription]
+impl TaskSubscription {
+    /// Every task that is assigned to the signed-in person, in order. With `after`, first what
+    /// happened since that cursor. Fails with `CURSOR_EXPIRED` when that is not kept any more: read
+    /// the list anew, and go on from `viewer.eventCursor`.
+    async fn task_assigned(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "The cursor after which to begin; with what happens from now on when not given."
+        )]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<TaskAssignedEvent, ApiError>>, ApiError> {
+        let viewer = ctx.viewer()?.clone();
+        let start = match after {
+            None => Start::Now,
+            Some(text) => Start::After(Cursor::decode(&text).ok_or_else(bad_cursor)?),
+        };
+        let app = ctx.app().clone();
+        let stream = assigned_stream(viewer.user_id);
+        let entries = app.feed.follow(stream, start).await?;
+        Ok(entries.then(move |entry| {
+            let (app, viewer) = (app.clone(), viewer.clone());
+            async move { tell(&app, &viewer, entry?).await }
+        }))
+    }
+}
+
+/// Turns an entry of the log into what this viewer may see of it at this moment.
+async fn tell(app: &App, viewer: &Viewer, entry: Entry) -> Result<TaskAssignedEvent, ApiError> {
+    let Entry { cursor, event } = entry;
+    let assigned = read(&event)?;
+    let (task, assigned_by) = app
+        .db
+        .read(|db| async move {
+            let task = store::find_visible(&db, viewer, assigned.task_id).await?;
+            let by = match event.actor_id {
+                Some(actor) => accounts::find(&db, actor).await?,
+                None => None,
+            };
+            Ok::<_, crate::db::DbError>((task, by))
+        })
+        .await?;
+    Ok(TaskAssignedEvent {
+        cursor: cursor.encode(),
+        task: task.map(Task),
+        assigned_by: assigned_by.map(User::new),
+        assigned_at: event.occurred_at,
+    })
+}
+
+fn read(event: &event::Model) -> Result<TaskAssigned, ApiError> {
+    if event.topic != TaskAssigned::TOPIC {
+        return Err(ApiError::internal("another event in the stream `assigned`"));
+    }
+    serde_json::from_value(event.payload.clone())
+        .map_err(|error| ApiError::internal(&format!("a payload of task.assigned: {error}")))
+}
+
+fn bad_cursor() -> ApiError {
+    ApiError::new(
+        ErrorCode::BadUserInput,
+        "`after` is not a cursor of an event. Take it from `cursor` or `viewer.eventCursor` as it is.",
+    )
+}
+
+impl From<FollowError> for ApiError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::WrongStream => bad_cursor(),
+            FollowError::Expired { oldest, latest } => Self::new(
+                ErrorCode::CursorExpired,
+                "What came after this cursor is not kept any more. Read the list anew and subscribe after `viewer.eventCursor`.",
+            )
+            .with("oldest", oldest.encode())
+            .with("latest", latest.encode()),
+            FollowError::Db(error) => error.into(),
+        }
+    }
+}

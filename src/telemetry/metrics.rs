@@ -1,0 +1,34 @@
+//! Numbers for Prometheus, on a port of their own.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Upper bounds of the histogram buckets, in seconds.
+const SECONDS: [f64; 11] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+/// Begins to count. The handle gives the text for `/metrics`.
+///
+/// # Errors
+/// When this process counts already.
+pub fn init() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .install_recorder()?;
+    ::metrics::describe_counter!(
+        "graphql_requests_total",
+        "Operations by type and status (ok, or the code of the first error)."
+    );
+    ::metrics::describe_histogram!("graphql_request_duration_seconds", "Time of an operation.");
+    ::metrics::describe_counter!(
+        "jobs_finished_total",
+        "Attempts of jobs by kind and outcome."
+    );
+    ::metrics::describe_counter!("bus_hints_dropped_total", "Hints dropped by a full queue.");
+    ::metrics::describe_counter!(
+        "bus_publish_failures_total",
+        "Hints that did not reach Redis."
+    );
+    ::metrics::describe_gauge!("websocket_connections", "Open sockets.");
+    Ok(handle)
+}

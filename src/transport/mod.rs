@@ -1,0 +1,106 @@
+//! How operations come in and answers go out: HTTP and WebSocket on one path. Given two functions,
+//! `authenticate` and `execute`; knows no domain.
+
+mod accept;
+mod answer;
+mod headers;
+mod http;
+mod origin;
+mod ws;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use async_graphql::parser::types::OperationType;
+use axum::Router;
+use axum::routing::any;
+use entity::{Timestamp, Viewer};
+use futures_util::stream::BoxStream;
+
+pub use self::headers::{Logged, harden, observe};
+pub use self::origin::Origins;
+use crate::db::Clock;
+use crate::graphql::guard::{Checked, Limits};
+use crate::graphql::{Answer, Caller};
+use crate::lifecycle::Lifecycle;
+use crate::settings::{ServerSettings, WebsocketSettings};
+
+/// Somebody who sent a good token.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Who.
+    pub viewer: Viewer,
+    /// When the token ends.
+    pub expires_at: Timestamp,
+}
+
+/// Checks an access token; the error is a sentence for the client.
+pub type Authenticate = Arc<dyn Fn(&str) -> Result<Authenticated, String> + Send + Sync>;
+
+/// Executes an operation for a caller, as a part of the request with this id.
+pub type Execute = Arc<dyn Fn(Checked, Caller, String) -> BoxStream<'static, Answer> + Send + Sync>;
+
+/// What the edge needs to do its work. Cheap to clone.
+#[derive(Clone)]
+pub struct Edge(Arc<Parts>);
+
+/// What is inside an [`Edge`].
+pub struct Parts {
+    /// Checks tokens.
+    pub authenticate: Authenticate,
+    /// Runs operations.
+    pub execute: Execute,
+    /// What a request may ask for.
+    pub limits: Limits,
+    /// Which sites may talk to this server from a browser.
+    pub origins: Origins,
+    /// Sizes and times of HTTP.
+    pub server: ServerSettings,
+    /// Sizes and times of sockets.
+    pub websocket: WebsocketSettings,
+    /// Tells sockets to close, and is told of open ones.
+    pub lifecycle: Lifecycle,
+    /// What time it is.
+    pub clock: Clock,
+    /// How many sockets are open.
+    pub sockets: AtomicUsize,
+}
+
+impl std::ops::Deref for Edge {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Edge {
+    /// Wraps the parts.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Who sends this token, or none.
+    fn caller(&self, token: Option<&str>) -> Caller {
+        match token.map(|token| (self.authenticate)(token)) {
+            None => Caller::Anonymous,
+            Some(Ok(authenticated)) => Caller::User(authenticated.viewer),
+            Some(Err(reason)) => Caller::Refused(reason),
+        }
+    }
+}
+
+/// The path `/graphql`.
+pub fn router(edge: Edge) -> Router {
+    Router::new()
+        .route("/graphql", any(http::handle))
+        .with_state(edge)
+}
+
+fn operation_word(operation: OperationType) -> &'static str {
+    match operation {
+        OperationType::Query => "query",
+        OperationType::Mutation => "mutation",
+        OperationType::Subscription => "subscription",
+    }
+}

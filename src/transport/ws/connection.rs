@@ -1,0 +1,331 @@
+//! One socket, one task, one loop.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_graphql::parser::types::OperationType;
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::protocol::{ClientMessage, Close, token};
+use crate::graphql::guard::{self, Checked, Params};
+use crate::graphql::{Answer, Caller, stamp};
+use crate::transport::headers::new_request_id;
+use crate::transport::http::{execute, viewer_of};
+use crate::transport::{Edge, answer, operation_word};
+
+/// A token that ends does not end all sockets of a login storm in the same second.
+const EXPIRY_JITTER: Duration = Duration::from_secs(10);
+/// When the server stops, sockets are told over this span at most, so that the clients do not all
+/// come to the other replicas at once; with few sockets it is shorter.
+const STOP_SPREAD: Duration = Duration::from_secs(10);
+const STOP_SPREAD_EACH: Duration = Duration::from_millis(10);
+/// Far enough to be never.
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
+pub struct Connection {
+    edge: Edge,
+    socket: WebSocket,
+    /// None before the connection is acknowledged.
+    caller: Option<Caller>,
+    running: HashMap<String, AbortHandle>,
+    answers: SelectAll<BoxStream<'static, (String, Step)>>,
+    /// When a ping is due, or its answer overdue.
+    heartbeat: Pin<Box<Sleep>>,
+    awaiting_pong: bool,
+    /// When the socket must end: no `connection_init`, or the token over.
+    deadline: Pin<Box<Sleep>>,
+}
+
+/// What an operation does next.
+enum Step {
+    Answer(Box<Answer>),
+    End,
+}
+
+/// How a connection goes on.
+type Flow = Result<(), End>;
+
+/// Why a connection ends.
+enum End {
+    /// The server says so.
+    Close(Close),
+    /// The client is gone.
+    Gone,
+}
+
+impl From<Close> for End {
+    fn from(close: Close) -> Self {
+        Self::Close(close)
+    }
+}
+
+impl Connection {
+    pub fn new(edge: Edge, socket: WebSocket) -> Self {
+        edge.sockets.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!("websocket_connections").increment(1.0);
+        let init = Duration::from_secs(edge.websocket.init_timeout_seconds);
+        let ping = Duration::from_secs(edge.websocket.ping_interval_seconds);
+        Self {
+            socket,
+            caller: None,
+            running: HashMap::new(),
+            answers: SelectAll::new(),
+            heartbeat: Box::pin(sleep_until(Instant::now() + ping)),
+            awaiting_pong: false,
+            deadline: Box::pin(sleep_until(Instant::now() + init)),
+            edge,
+        }
+    }
+
+    pub async fn run(mut self) {
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        if let End::Close(close) = end {
+            let (code, reason) = close.frame();
+            tracing::debug!(code, reason, "closing a socket");
+            let frame = Message::Close(Some(CloseFrame {
+                code,
+                reason: reason.into(),
+            }));
+            let patience = Duration::from_secs(self.edge.websocket.queue_timeout_seconds);
+            // The client may be gone by now; there is nobody to tell.
+            timeout(patience, self.socket.send(frame)).await.ok();
+            // Wait for the client's close frame, so that it is not cut off before it has read ours.
+            timeout(Duration::from_secs(1), async {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            })
+            .await
+            .ok();
+        }
+    }
+
+    async fn step(&mut self) -> Flow {
+        let draining = self.edge.lifecycle.draining.clone();
+        tokio::select! {
+            message = self.socket.recv() => match message {
+                Some(Ok(message)) => self.heard(message).await,
+                // A message or frame larger than allowed, or bytes that are not text.
+                Some(Err(error)) if is_protocol_error(&error) => Err(Close::BadMessage.into()),
+                Some(Err(_)) | None => Err(End::Gone),
+            },
+            Some((id, step)) = self.answers.next(), if !self.answers.is_empty() => {
+                self.answer(id, step).await
+            }
+            () = self.heartbeat.as_mut() => self.beat().await,
+            () = self.deadline.as_mut() => {
+                let over = if self.caller.is_none() { Close::InitTimeout } else { Close::Forbidden };
+                Err(over.into())
+            }
+            () = draining.cancelled() => {
+                let sockets = u32::try_from(self.edge.sockets.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+                let spread = STOP_SPREAD_EACH.saturating_mul(sockets.saturating_sub(1)).min(STOP_SPREAD);
+                crate::lifecycle::pause(rand::random_range(Duration::ZERO..=spread)).await;
+                Err(Close::Restarting.into())
+            }
+        }
+    }
+
+    async fn heard(&mut self, message: Message) -> Flow {
+        // Whatever comes is a sign of life.
+        self.awaiting_pong = false;
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(Close::BadMessage.into()),
+        };
+        let message: ClientMessage =
+            serde_json::from_str(&text).map_err(|_| End::Close(Close::BadMessage))?;
+        match message {
+            ClientMessage::ConnectionInit { payload } => {
+                self.init(payload.as_ref().and_then(token)).await
+            }
+            ClientMessage::Ping { payload } => {
+                let mut pong = json!({ "type": "pong" });
+                if let Some(payload) = payload {
+                    pong["payload"] = Value::Object(payload);
+                }
+                self.send(&pong).await
+            }
+            ClientMessage::Pong {} => Ok(()),
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            ClientMessage::Complete { id } => {
+                if let Some(handle) = self.running.remove(&id) {
+                    handle.abort();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn init(&mut self, token: Option<String>) -> Flow {
+        if self.caller.is_some() {
+            return Err(Close::TooMany("Too many initialisation requests").into());
+        }
+        let (caller, ends_in) = match token {
+            None => (Caller::Anonymous, NEVER),
+            Some(token) => {
+                let authenticated =
+                    (self.edge.authenticate)(&token).map_err(|_| End::Close(Close::Forbidden))?;
+                let left = authenticated.expires_at - self.edge.clock.now();
+                let jitter = rand::random_range(Duration::ZERO..=EXPIRY_JITTER);
+                let left = left.to_std().unwrap_or_default() + jitter;
+                (Caller::User(authenticated.viewer), left)
+            }
+        };
+        self.caller = Some(caller);
+        self.deadline.as_mut().reset(Instant::now() + ends_in);
+        self.send(&json!({ "type": "connection_ack" })).await
+    }
+
+    async fn subscribe(&mut self, id: String, params: Params) -> Flow {
+        let Some(caller) = self.caller.clone() else {
+            return Err(Close::Unauthorized.into());
+        };
+        if self.running.contains_key(&id) {
+            return Err(Close::IdInUse(id).into());
+        }
+        if self.running.len() >= self.edge.websocket.max_operations {
+            return Err(Close::TooMany("Too many operations on this socket").into());
+        }
+        let request_id = new_request_id();
+        let viewer = viewer_of(&caller).map(|viewer| tracing::field::display(viewer.user_id.0));
+        let checked = match guard::check(&self.edge.limits, params) {
+            Ok(checked) => checked,
+            Err(error) => {
+                let mut response = error.into_response();
+                stamp(&mut response, &request_id);
+                tracing::info!(
+                    request_id,
+                    viewer,
+                    code = answer::first_code(&response),
+                    "socket operation refused"
+                );
+                return self
+                    .send(&json!({ "id": id, "type": "error", "payload": response.errors }))
+                    .await;
+            }
+        };
+        let operation = operation_word(checked.operation_type);
+        tracing::info!(
+            request_id,
+            viewer,
+            operation,
+            name = checked.name_for_log(),
+            "socket operation"
+        );
+        let answers = self.answers_of(checked, caller, request_id);
+        let (handle, registration) = AbortHandle::new_pair();
+        let key = id.clone();
+        let steps = answers
+            .map(|answer| Step::Answer(Box::new(answer)))
+            .chain(once(async { Step::End }))
+            .map(move |step| (key.clone(), step));
+        self.running.insert(id, handle);
+        self.answers
+            .push(Abortable::new(steps, registration).boxed());
+        Ok(())
+    }
+
+    fn answers_of(
+        &self,
+        checked: Checked,
+        caller: Caller,
+        request_id: String,
+    ) -> BoxStream<'static, Answer> {
+        if checked.operation_type == OperationType::Subscription {
+            return (self.edge.execute)(checked, caller, request_id);
+        }
+        let edge = self.edge.clone();
+        once(async move { execute(&edge, checked, caller, &request_id).await }).boxed()
+    }
+
+    async fn answer(&mut self, id: String, step: Step) -> Flow {
+        // A client that has ended the operation hears no more of it.
+        if !self.running.contains_key(&id) {
+            return Ok(());
+        }
+        match step {
+            Step::Answer(answer) if answer.executed => {
+                self.send(&json!({ "id": id, "type": "next", "payload": answer.response }))
+                    .await
+            }
+            Step::Answer(answer) => {
+                if let Some(handle) = self.running.remove(&id) {
+                    handle.abort();
+                }
+                let errors = answer.response.errors;
+                self.send(&json!({ "id": id, "type": "error", "payload": errors }))
+                    .await
+            }
+            Step::End => {
+                self.running.remove(&id);
+                self.send(&json!({ "id": id, "type": "complete" })).await
+            }
+        }
+    }
+
+    async fn beat(&mut self) -> Flow {
+        if self.awaiting_pong {
+            return Err(End::Gone);
+        }
+        self.awaiting_pong = true;
+        let settings = &self.edge.websocket;
+        let patience = Duration::from_secs(settings.pong_timeout_seconds);
+        let interval = Duration::from_secs(settings.ping_interval_seconds);
+        // One timer for both: the next beat either finds the answer missing or pings again.
+        let next = if patience < interval {
+            patience
+        } else {
+            interval
+        };
+        self.heartbeat.as_mut().reset(Instant::now() + next);
+        self.transmit(Message::Ping(Vec::new().into())).await
+    }
+
+    async fn send(&mut self, message: &Value) -> Flow {
+        self.transmit(Message::Text(message.to_string().into()))
+            .await
+    }
+
+    /// Sends, or gives up on a client that does not read. Meanwhile nothing is taken from the
+    /// operations: what they would say stays in the database, not in memory.
+    async fn transmit(&mut self, message: Message) -> Flow {
+        let patience = Duration::from_secs(self.edge.websocket.queue_timeout_seconds);
+        match timeout(patience, async {
+            self.socket.feed(message).await?;
+            self.socket.flush().await
+        })
+        .await
+        {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(Close::SlowReader.into()),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.edge.sockets.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("websocket_connections").decrement(1.0);
+    }
+}
+
+/// Whether the client sent what the protocol does not allow, and not merely went away.
+fn is_protocol_error(error: &axum::Error) -> bool {
+    let text = error.to_string();
+    text.contains("too long")
+        || text.contains("too big")
+        || text.contains("UTF-8")
+        || text.contains("utf-8")
+}

@@ -1,0 +1,146 @@
+//! The arrows between the rooms point downward.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// The rooms, the highest first; a room may use what is lower, and nothing else. Rooms on one line
+/// may use each other.
+const FLOORS: &[&[&str]] = &[
+    &["main", "cli"],
+    &["server"],
+    &["transport", "schema", "worker", "mailbox"],
+    &["auth"],
+    // A notification reads the task and the people it speaks of; a task writes the job that
+    // notifies. Both go through what the other room exports.
+    &["accounts", "tasks", "notifications"],
+    // The parts a domain is given.
+    &["app"],
+    &["delivery", "events", "jobs"],
+    &["graphql"],
+    &["db", "crypto"],
+    &["lifecycle", "telemetry"],
+    &["settings"],
+];
+
+/// `app` wires what is above it: it may name these, and is named by the domains.
+const WIRED: &[&str] = &["auth", "notifications"];
+
+#[test]
+fn no_room_uses_one_above_it() {
+    let floor: BTreeMap<&str, usize> = FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(i, rooms)| rooms.iter().map(move |room| (*room, i)))
+        .collect();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    each_file(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+        &mut |path, text| {
+            let relative = path
+                .strip_prefix(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+                .unwrap();
+            let room = relative
+                .components()
+                .next()
+                .unwrap()
+                .as_os_str()
+                .to_str()
+                .unwrap();
+            let room = room.trim_end_matches(".rs");
+            if room == "lib" {
+                return;
+            }
+            let from = floor
+                .get(room)
+                .unwrap_or_else(|| panic!("`{room}` is on no floor"));
+            for other in used_rooms(text) {
+                seen += 1;
+                let to = floor
+                    .get(other.as_str())
+                    .unwrap_or_else(|| panic!("`{other}` is on no floor"));
+                let wired = room == "app" && WIRED.contains(&other.as_str());
+                if to < from && !wired {
+                    wrong.push(format!("{} uses {other}", relative.display()));
+                }
+            }
+        },
+    );
+    assert!(seen > 100, "the test reads nothing");
+    assert!(
+        wrong.is_empty(),
+        "arrows that point upward:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_domain_never_reaches_into_the_store_of_another() {
+    let mut wrong = Vec::new();
+    each_file(
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
+        &mut |path, text| {
+            if text.contains("crate::")
+                && text.lines().any(|line| {
+                    line.trim_start().starts_with("use crate::") && line.contains("::store")
+                })
+            {
+                wrong.push(path.display().to_string());
+            }
+        },
+    );
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn no_file_wants_to_be_two() {
+    let mut long = Vec::new();
+    for folder in ["src", "entity/src", "migration/src", "tests/it"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        each_file(&folder, &mut |path, text| {
+            if text.lines().count() > 500 {
+                long.push(path.display().to_string());
+            }
+        });
+    }
+    assert!(long.is_empty(), "over 500 lines: {long:?}");
+}
+
+/// The first words after `crate::`, also inside `use crate::{…}`.
+fn used_rooms(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for part in text.split("crate::").skip(1) {
+        let names: Vec<&str> = match part.strip_prefix('{') {
+            Some(list) => list
+                .split('}')
+                .next()
+                .unwrap_or_default()
+                .split(',')
+                .collect(),
+            None => vec![part],
+        };
+        for name in names {
+            let word: String = name
+                .trim()
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
+            if !word.is_empty() {
+                rooms.push(word);
+            }
+        }
+    }
+    rooms
+}
+
+fn each_file(folder: &Path, see: &mut impl FnMut(&Path, &str)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            each_file(&path, see);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            see(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The tests of Taskflow as a whole: through the real router, on real servers. The same tests run
+//! embedded (SQLite, in-process bus) and on PostgreSQL and Redis.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+mod support;
+
+mod accounts;
+mod arrows;
+mod assignment;
+mod end_to_end;
+mod errors;
+mod faults;
+mod http;
+mod library;
+mod mail;
+mod migrations;
+mod passwords;
+mod schema;
+mod socket;
+mod start;
+mod tasks;
+mod tokens;

@@ -1,0 +1,98 @@
+//! The real executable as a process of its own.
+
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+
+use super::app::{environment, migrated_database};
+use super::postgres::TestDatabase;
+use super::process::Proc;
+use super::{Mode, redis};
+
+/// The executable under test.
+pub const TASKFLOW: &str = env!("CARGO_BIN_EXE_taskflow");
+
+/// Servers and settings for real processes.
+pub struct Site {
+    pub folder: TempDir,
+    pub env: Vec<(String, String)>,
+    _database: Option<TestDatabase>,
+}
+
+impl Site {
+    /// A site with some settings of its own.
+    pub async fn new(mode: Mode, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = match mode {
+            Mode::Embedded => None,
+            Mode::Full => Some(migrated_database().await),
+        };
+        let url = match &database {
+            Some(database) => database.url().to_owned(),
+            None => format!("sqlite://{}", folder.path().join("taskflow.db").display()),
+        };
+        let mut env = environment(&folder, &url);
+        // With PORT=0 each process would sign as another issuer.
+        env.insert(
+            "TASKFLOW_SERVER__PUBLIC_URL".to_owned(),
+            "http://taskflow.test".to_owned(),
+        );
+        if mode == Mode::Full {
+            env.insert("REDIS_URL".to_owned(), redis::server().url().to_owned());
+        }
+        for (name, value) in settings {
+            env.insert((*name).to_owned(), (*value).to_owned());
+        }
+        Self {
+            folder,
+            env: env.into_iter().collect(),
+            _database: database,
+        }
+    }
+
+    /// Runs a command of the executable.
+    pub fn spawn(&self, args: &[&str]) -> Proc {
+        let env: Vec<(&str, &str)> = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Proc::spawn_in(self.folder.path(), TASKFLOW, args, &env)
+    }
+
+    /// Starts a server, and answers its address once it is ready.
+    pub async fn serve(&self, args: &[&str]) -> (Proc, SocketAddr) {
+        let mut server = self.spawn(args);
+        let line = server.wait_for_line(|line| line.contains("GraphQL ")).await;
+        let port = line
+            .split("localhost:")
+            .nth(1)
+            .and_then(|rest| rest.split('/').next())
+            .and_then(|port| port.parse().ok())
+            .unwrap_or_else(|| panic!("a port in {line}"));
+        server.wait_for_line(|line| line.contains("ready")).await;
+        (server, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+}
+
+/// Sends an operation to a real server.
+pub async fn post(
+    address: SocketAddr,
+    token: Option<&str>,
+    query: &str,
+    variables: serde_json::Value,
+) -> serde_json::Value {
+    let mut request = reqwest::Client::new()
+        .post(format!("http://{address}/graphql"))
+        .json(&serde_json::json!({"query": query, "variables": variables}));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    request
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON")
+}

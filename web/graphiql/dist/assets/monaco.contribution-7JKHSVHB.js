@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-3Z2YJEPC.js";import"./chunk-LPQ56GHR.js";import"./chunk-Q4MMZQOB.js";import"./chunk-F3ZXH7RP.js";import"./chunk-ZV4JXI2Q.js";import"./chunk-XMDEHRJX.js";import"./chunk-5BETPCQ3.js";import"./chunk-IYWUY3VA.js";export{b as getWorker,a as jsonDefaults};

@@ -1,0 +1,1 @@
+import{Ae as c,Be as d,ye as a,ze as b}from"./chunk-ZV4JXI2Q.js";import"./chunk-XMDEHRJX.js";import"./chunk-5BETPCQ3.js";import"./chunk-IYWUY3VA.js";export{c as HitTestContext,b as MouseTarget,d as MouseTargetFactory,a as PointerHandlerLastRenderData};

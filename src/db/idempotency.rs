@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 use entity::{UserId, idempotency};
-use sea_orm::{EntityTrait, Set, TryInsertResult};
+use sea_orm::{EntityTrait, Set};
 use uuid::Uuid;
 
-use super::{DbError, Tx};
+use super::{DbError, Tx, was_inserted};
 
 /// How long a key is remembered.
 const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -54,7 +54,7 @@ pub async fn claim(tx: &Tx, used: Use<'_>, result_id: Uuid) -> Result<Outcome, D
         .on_conflict_do_nothing()
         .exec_without_returning(tx.conn())
         .await?;
-    if !matches!(inserted, TryInsertResult::Conflicted) {
+    if was_inserted(&inserted) {
         return Ok(Outcome::First);
     }
     let before = idempotency::Entity::find_by_id(primary_key.clone())

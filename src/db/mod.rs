@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 
 use sea_orm::{
     DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    Statement, TransactionOptions, TransactionTrait, TryInsertResult,
 };
 use uuid::Uuid;
 
@@ -213,6 +213,12 @@ impl WriteError for DbError {
     fn as_db(&self) -> Option<&DbError> {
         Some(self)
     }
+}
+
+/// Whether `ON CONFLICT DO NOTHING` did something. Without RETURNING the library answers a conflict
+/// as an insert of no rows.
+pub fn was_inserted(result: &TryInsertResult<u64>) -> bool {
+    matches!(result, TryInsertResult::Inserted(1..))
 }
 
 /// A new id: UUID version 7 of this moment on the application's clock, so that ids and

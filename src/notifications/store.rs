@@ -3,11 +3,9 @@
 use entity::delivery::{self, Channel, State};
 use entity::{AttemptId, DeliveryId, EventId, Timestamp, UserId, attempt, event};
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, TryInsertResult,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
-use crate::db::{DbError, Tx, new_id};
+use crate::db::{DbError, Tx, new_id, was_inserted};
 
 /// An event by id.
 pub async fn find_event(
@@ -52,7 +50,7 @@ pub async fn insert_delivery(
         .on_conflict_do_nothing()
         .exec_without_returning(tx.conn())
         .await?;
-    Ok((!matches!(inserted, TryInsertResult::Conflicted)).then_some(id))
+    Ok(was_inserted(&inserted).then_some(id))
 }
 
 /// Ends a delivery.

@@ -1,1 +1,92 @@
-//! To come.
+//! The changes of the database: up, down, up; and the entities fit what they make.
+
+use entity::{
+    attempt, delivery, event, idempotency, job, server_state, session, stream, stream_entry, task,
+    user, user_role,
+};
+use rstest::rstest;
+use sea_orm::{ConnectionTrait, DatabaseBackend, EntityTrait, Statement};
+
+use crate::support::Mode::{self, Embedded, Full};
+use crate::support::TestApp;
+
+#[rstest]
+#[tokio::test]
+async fn all_changes_go_down_and_up_again(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let changes = app.app.db.changes().await.unwrap();
+    assert!(!changes.is_empty() && changes.iter().all(|change| change.applied));
+    let before = tables(&app).await;
+    app.app
+        .db
+        .migrate_down(u32::try_from(changes.len()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(tables(&app).await, ["seaql_migrations"]);
+    assert_eq!(
+        app.app.db.pending_changes().await.unwrap().len(),
+        changes.len()
+    );
+    app.app.db.migrate_up().await.unwrap();
+    assert_eq!(tables(&app).await, before);
+    // A second time does nothing.
+    app.app.db.migrate_up().await.unwrap();
+}
+
+#[rstest]
+#[tokio::test]
+async fn replicas_that_start_at_once_migrate_once(#[values(Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let count = u32::try_from(app.app.db.changes().await.unwrap().len()).unwrap();
+    app.app.db.migrate_down(count).await.unwrap();
+    let db = &app.app.db;
+    let results = futures_util::future::join_all((0..4).map(|_| db.migrate_up())).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+}
+
+/// Every entity reads its table: no column is missing, none has another type.
+#[rstest]
+#[tokio::test]
+async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.admin("bob").await);
+    let input = serde_json::json!({"title": "x", "assigneeId": bob.id, "idempotencyKey": "k"});
+    ada.creates(input).await;
+    app.work().await;
+    let db = app.sql().await;
+    assert_eq!(user::Entity::find().all(&db).await.unwrap().len(), 2);
+    assert_eq!(user_role::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(session::Entity::find().all(&db).await.unwrap().len(), 3);
+    assert_eq!(task::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(idempotency::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(event::Entity::find().all(&db).await.unwrap().len(), 4);
+    assert_eq!(stream::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(
+        stream_entry::Entity::find().all(&db).await.unwrap().len(),
+        1
+    );
+    assert_eq!(job::Entity::find().all(&db).await.unwrap().len(), 2);
+    assert_eq!(delivery::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(attempt::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(
+        server_state::Entity::find().all(&db).await.unwrap().len(),
+        1
+    );
+}
+
+async fn tables(app: &TestApp) -> Vec<String> {
+    let db = app.sql().await;
+    let query = match db.get_database_backend() {
+        DatabaseBackend::Postgres => {
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+        }
+        _ => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1",
+    };
+    let rows = db
+        .query_all_raw(Statement::from_string(db.get_database_backend(), query))
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| row.try_get_by_index(0).unwrap())
+        .collect()
+}

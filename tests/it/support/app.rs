@@ -13,9 +13,11 @@ use taskflow::lifecycle::Lifecycle;
 use taskflow::settings::Settings;
 use taskflow::{server, worker};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::people::Person;
 use super::postgres::{self, TestDatabase};
+use super::process::PATIENCE;
 use super::redis;
 
 /// Which servers the application runs on.
@@ -139,6 +141,15 @@ impl TestApp {
         person.logged_in_again().await
     }
 
+    /// Waits until hints of other replicas arrive.
+    pub async fn bus_is_up(&self) {
+        let mut up = self.app.bus.up();
+        timeout(PATIENCE, up.wait_for(|up| *up))
+            .await
+            .expect("Redis answers")
+            .expect("the bus lives");
+    }
+
     /// Does every job that is due, and what those cause. Answers how many there were.
     pub async fn work(&self) -> usize {
         worker::runner(&self.app)
@@ -178,7 +189,16 @@ impl TestApp {
             .await
             .expect(query)
             .expect("a row");
-        row.try_get_by_index(0).expect("a number")
+        // A column of 32 bits stays one on PostgreSQL.
+        row.try_get_by_index::<i64>(0)
+            .or_else(|_| row.try_get_by_index::<i32>(0).map(i64::from))
+            .expect("a number")
+    }
+
+    /// Changes something behind the API.
+    pub async fn execute(&self, statement: &str) {
+        let db = self.sql().await;
+        db.execute_unprepared(statement).await.expect(statement);
     }
 
     /// The mails in the mailbox folder, oldest first.

@@ -11,5 +11,5 @@ pub mod smtp;
 mod socket;
 
 pub use self::app::{Mode, TestApp};
-pub use self::people::{Person, Reply};
+pub use self::people::{PASSWORD, Person, Reply};
 pub use self::socket::Socket;

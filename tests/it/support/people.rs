@@ -117,6 +117,12 @@ impl Person {
             .await
     }
 
+    /// Gets a page.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Request::get(path).body(Body::empty()).expect("a request"))
+            .await
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Reply {
         let response = self
             .router

@@ -89,48 +89,52 @@ impl MigrationTrait for Migration {
             )
             .await?;
 
-        manager
-            .create_table(
-                Table::create()
-                    .table("sessions")
-                    .col(id("id").primary_key())
-                    .col(id("user_id"))
-                    .col(ColumnDef::new("refresh_hash").binary().not_null())
-                    .col(ColumnDef::new("generation").integer().not_null())
-                    .col(time("created_at"))
-                    .col(time("last_used_at"))
-                    .col(time("expires_at"))
-                    .col(time("revoked_at").null())
-                    .foreign_key(&mut references(
-                        ("sessions", "user_id"),
-                        "users",
-                        ForeignKeyAction::Cascade,
-                    ))
-                    .take(),
-            )
-            .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("uq_sessions_refresh_hash")
-                    .table("sessions")
-                    .col("refresh_hash")
-                    .unique()
-                    .take(),
-            )
-            .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("ix_sessions_user")
-                    .table("sessions")
-                    .col("user_id")
-                    .take(),
-            )
-            .await
+        sessions(manager).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         drop_tables(manager, &["sessions", "user_roles", "users"]).await
     }
+}
+
+async fn sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager
+        .create_table(
+            Table::create()
+                .table("sessions")
+                .col(id("id").primary_key())
+                .col(id("user_id"))
+                .col(ColumnDef::new("refresh_hash").binary().not_null())
+                .col(ColumnDef::new("generation").integer().not_null())
+                .col(time("created_at"))
+                .col(time("last_used_at"))
+                .col(time("expires_at"))
+                .col(time("revoked_at").null())
+                .foreign_key(&mut references(
+                    ("sessions", "user_id"),
+                    "users",
+                    ForeignKeyAction::Cascade,
+                ))
+                .take(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("uq_sessions_refresh_hash")
+                .table("sessions")
+                .col("refresh_hash")
+                .unique()
+                .take(),
+        )
+        .await?;
+    manager
+        .create_index(
+            Index::create()
+                .name("ix_sessions_user")
+                .table("sessions")
+                .col("user_id")
+                .take(),
+        )
+        .await
 }

@@ -63,15 +63,17 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a random value made once; no clock orders it"
+        )]
+        let epoch = uuid::Uuid::new_v4().simple().to_string();
         manager
             .execute(
                 Query::insert()
                     .into_table("server_state")
                     .columns(["key", "value"])
-                    .values_panic([
-                        "epoch".into(),
-                        uuid::Uuid::new_v4().simple().to_string().into(),
-                    ])
+                    .values_panic(["epoch".into(), epoch.into()])
                     .take(),
             )
             .await

@@ -60,12 +60,12 @@ pub async fn directory(
     if let Some((name, id)) = &page.after {
         query = query.filter(keyset::after(&[
             Key {
-                expr: Expr::col(Column::NameNorm).into(),
+                expr: Expr::col(Column::NameNorm),
                 order: Order::Asc,
                 last: name.clone().into(),
             },
             Key {
-                expr: Expr::col(Column::Id).into(),
+                expr: Expr::col(Column::Id),
                 order: Order::Asc,
                 last: (*id).into(),
             },

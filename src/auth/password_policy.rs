@@ -2,6 +2,8 @@
 
 use crate::settings::{PasswordPolicy, PasswordSettings};
 
+type CharTest = fn(char) -> bool;
+
 /// Longer ones are refused before they are hashed.
 const MAX_BYTES: usize = 256;
 
@@ -23,7 +25,7 @@ pub fn problems(password: &str, context: &[&str], settings: &PasswordSettings) -
         return vec![format!("The password is longer than {MAX_BYTES} bytes.")];
     }
     if settings.policy == PasswordPolicy::Composition {
-        let classes: [(&str, fn(char) -> bool); 4] = [
+        let classes: [(&str, CharTest); 4] = [
             ("an upper-case letter", char::is_uppercase),
             ("a lower-case letter", char::is_lowercase),
             ("a digit", char::is_numeric),

@@ -178,7 +178,7 @@ fn cors(origins: Origins) -> CorsLayer {
             HeaderName::from_static("x-request-id"),
         ])
         .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
-        .max_age(Duration::from_secs(7_200))
+        .max_age(Duration::from_hours(2))
 }
 
 /// Says at start when no mail can leave, without making a server of tasks depend on it.

@@ -234,7 +234,7 @@ fn merge(
             Ok(_) => document::put(&mut merged, &known.key, value.clone()),
             // The reader's message quotes the value.
             Err(_) if known.is_secret() => {
-                problems.push(Problem::of(&known.key, "must be a text").at(place))
+                problems.push(Problem::of(&known.key, "must be a text").at(place));
             }
             Err(error) => problems.push(Problem::of(&known.key, error.message()).at(place)),
         }

@@ -1,6 +1,6 @@
 //! Which sites may talk to this server from a browser.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 /// The sites on the list, and this server's own pages.
@@ -44,21 +44,21 @@ impl Origins {
             let Ok(origin) = origin.to_str() else {
                 return true;
             };
-            return !self.is_own(origin, text(header::HOST)) && !self.allows(origin);
+            return !is_own(origin, text(header::HOST)) && !self.allows(origin);
         }
         matches!(
-            headers.get("sec-fetch-site").map(|site| site.as_bytes()),
+            headers.get("sec-fetch-site").map(HeaderValue::as_bytes),
             Some(b"cross-site" | b"same-site")
         )
     }
+}
 
-    /// A page this server gave out itself.
-    fn is_own(&self, origin: &str, host: Option<&str>) -> bool {
-        let Some((_, authority)) = origin.split_once("://") else {
-            return false;
-        };
-        host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
-    }
+/// A page this server gave out itself.
+fn is_own(origin: &str, host: Option<&str>) -> bool {
+    let Some((_, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    host.is_some_and(|host| host.eq_ignore_ascii_case(authority))
 }
 
 #[cfg(test)]

@@ -160,52 +160,49 @@ impl TaskFilter {
             left,
         };
         if let Some(is) = &self.status {
-            let db = |list: &[TaskStatus]| list.iter().map(|it| Status::from(*it).into()).collect();
-            all.compare(
-                Column::Status,
-                as_list(&is.eq, db),
-                as_list(&is.neq, db),
-                is.one_of.as_deref().map(db),
-                is.nin.as_deref().map(db),
+            let db = |status: &TaskStatus| Ok(Status::from(*status).into());
+            let choice = Choice::new(
+                is.eq.as_ref(),
+                is.neq.as_ref(),
+                is.one_of.as_deref(),
+                is.nin.as_deref(),
+                db,
             )?;
+            all.choose(Column::Status, choice)?;
         }
         if let Some(is) = &self.priority {
-            let db =
-                |list: &[TaskPriority]| list.iter().map(|it| Priority::from(*it).into()).collect();
-            all.compare(
-                Column::Priority,
-                as_list(&is.eq, db),
-                as_list(&is.neq, db),
-                is.one_of.as_deref().map(db),
-                is.nin.as_deref().map(db),
+            let db = |priority: &TaskPriority| Ok(Priority::from(*priority).into());
+            let choice = Choice::new(
+                is.eq.as_ref(),
+                is.neq.as_ref(),
+                is.one_of.as_deref(),
+                is.nin.as_deref(),
+                db,
             )?;
+            all.choose(Column::Priority, choice)?;
         }
         if let Some(eq) = self.enabled.as_ref().and_then(|is| is.eq) {
             all.add(Column::Enabled.eq(eq))?;
         }
         if let Some(is) = &self.creator {
-            all.compare(
-                Column::CreatorId,
-                user_ids(is.eq.as_slice(), is.eq.is_some())?,
-                user_ids(is.neq.as_slice(), is.neq.is_some())?,
-                user_ids(
-                    is.one_of.as_deref().unwrap_or_default(),
-                    is.one_of.is_some(),
-                )?,
-                user_ids(is.nin.as_deref().unwrap_or_default(), is.nin.is_some())?,
+            let choice = Choice::new(
+                is.eq.as_ref(),
+                is.neq.as_ref(),
+                is.one_of.as_deref(),
+                is.nin.as_deref(),
+                user_id,
             )?;
+            all.choose(Column::CreatorId, choice)?;
         }
         if let Some(is) = &self.assignee {
-            all.compare(
-                Column::AssigneeId,
-                user_ids(is.eq.as_slice(), is.eq.is_some())?,
-                user_ids(is.neq.as_slice(), is.neq.is_some())?,
-                user_ids(
-                    is.one_of.as_deref().unwrap_or_default(),
-                    is.one_of.is_some(),
-                )?,
-                user_ids(is.nin.as_deref().unwrap_or_default(), is.nin.is_some())?,
+            let choice = Choice::new(
+                is.eq.as_ref(),
+                is.neq.as_ref(),
+                is.one_of.as_deref(),
+                is.nin.as_deref(),
+                user_id,
             )?;
+            all.choose(Column::AssigneeId, choice)?;
             all.missing(Column::AssigneeId, is.is_null)?;
         }
         if let Some(is) = &self.due_at {
@@ -271,19 +268,12 @@ impl Terms<'_> {
         Ok(())
     }
 
-    fn compare(
-        &mut self,
-        column: Column,
-        eq: Option<Vec<Value>>,
-        neq: Option<Vec<Value>>,
-        one_of: Option<Vec<Value>>,
-        nin: Option<Vec<Value>>,
-    ) -> Result<(), ApiError> {
-        for values in [eq, one_of].into_iter().flatten() {
+    fn choose(&mut self, column: Column, choice: Choice) -> Result<(), ApiError> {
+        for values in choice.one_of {
             self.spend(values.len())?;
             self.add(column.is_in(values))?;
         }
-        for values in [neq, nin].into_iter().flatten() {
+        for values in choice.none_of {
             self.spend(values.len())?;
             // `NULL NOT IN (…)` is neither true nor false in SQL; people mean yes.
             self.add(column.is_not_in(values).or(column.is_null()))?;
@@ -320,17 +310,34 @@ impl Terms<'_> {
     }
 }
 
-fn as_list<T: Copy>(one: &Option<T>, db: impl Fn(&[T]) -> Vec<Value>) -> Option<Vec<Value>> {
-    one.map(|value| db(&[value]))
+/// The comparators of a set of values, as lists for the database: all hold.
+struct Choice {
+    one_of: Vec<Vec<Value>>,
+    none_of: Vec<Vec<Value>>,
 }
 
-fn user_ids(ids: &[ID], given: bool) -> Result<Option<Vec<Value>>, ApiError> {
-    if !given {
-        return Ok(None);
+impl Choice {
+    fn new<T>(
+        eq: Option<&T>,
+        neq: Option<&T>,
+        one_of: Option<&[T]>,
+        nin: Option<&[T]>,
+        db: impl Fn(&T) -> Result<Value, ApiError>,
+    ) -> Result<Self, ApiError> {
+        let lists = |one: Option<&T>, many: Option<&[T]>| {
+            let one = one.map(std::slice::from_ref);
+            let lists = [one, many].into_iter().flatten();
+            lists
+                .map(|list| list.iter().map(&db).collect())
+                .collect::<Result<Vec<Vec<Value>>, ApiError>>()
+        };
+        Ok(Self {
+            one_of: lists(eq, one_of)?,
+            none_of: lists(neq, nin)?,
+        })
     }
-    let ids: Result<Vec<Value>, ApiError> = ids
-        .iter()
-        .map(|id| Ok(UserId(Kind::User.decode(id)?).into()))
-        .collect();
-    ids.map(Some)
+}
+
+fn user_id(id: &ID) -> Result<Value, ApiError> {
+    Ok(UserId(Kind::User.decode(id)?).into())
 }

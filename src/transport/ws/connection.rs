@@ -26,7 +26,7 @@ const EXPIRY_JITTER: Duration = Duration::from_secs(10);
 const STOP_SPREAD: Duration = Duration::from_secs(10);
 const STOP_SPREAD_EACH: Duration = Duration::from_millis(10);
 /// Far enough to be never.
-const NEVER: Duration = Duration::from_secs(86_400 * 365);
+const NEVER: Duration = Duration::from_hours(24 * 365);
 
 pub struct Connection {
     edge: Edge,

@@ -8,6 +8,7 @@ use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, Response, SDLExportOptions,
     Schema, SchemaBuilder,
 };
+use chrono::{DateTime, Utc};
 use entity::{TaskId, UserId};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -22,6 +23,9 @@ use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
 const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken"];
+
+const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
+    `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
 
 /// Anything with an id.
 #[derive(Interface)]
@@ -61,15 +65,15 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
     }
 }
 
-/// Reading.
+/// What can be read.
 #[derive(MergedObject, Default)]
 pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
 
-/// Changing.
+/// What can be changed.
 #[derive(MergedObject, Default)]
 pub struct Mutation(AuthMutation, TaskMutation);
 
-/// Hearing.
+/// What can be heard of as it happens, over a WebSocket.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(TaskSubscription);
 
@@ -81,6 +85,8 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         Mutation::default(),
         Subscription::default(),
     )
+    .override_output_type_description::<DateTime<Utc>>(DATE_TIME)
+    .override_input_type_description::<DateTime<Utc>>(DATE_TIME)
     .extension(NoteExecution)
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::{event, server_state, stream, stream_entry};
 use futures_util::Stream;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::bus::{Bus, Hint};
 use super::cursor::Cursor;
 use crate::db::{Db, DbError, WriteError};
+use crate::lifecycle::pause;
 use crate::settings;
 
 /// How many counters one statement of the safety poll asks for.
@@ -164,12 +165,15 @@ impl Feed {
     pub async fn run(self, bus: Bus, stop: CancellationToken) {
         let mut hints = bus.subscribe();
         let mut up = bus.up();
+        let mut polled = Instant::now();
         loop {
-            let wait = if *up.borrow_and_update() {
+            let every = if *up.borrow_and_update() {
                 self.0.poll
             } else {
                 self.0.poll_while_down
             };
+            // Counted from the last poll: a busy bus must not put the next one off for ever.
+            let wait = (polled + every).saturating_duration_since(Instant::now());
             let look_everywhere = tokio::select! {
                 () = stop.cancelled() => return,
                 hint = hints.recv() => match hint {
@@ -183,9 +187,13 @@ impl Feed {
                 },
                 // The bus came up or went down: something may have been missed meanwhile.
                 changed = up.changed() => changed.is_ok(),
-                () = crate::lifecycle::pause(wait) => true,
+                () = pause(wait) => true,
             };
-            if look_everywhere && let Err(error) = self.poll().await {
+            if !look_everywhere {
+                continue;
+            }
+            polled = Instant::now();
+            if let Err(error) = self.poll().await {
                 tracing::warn!(error = %crate::telemetry::chain(&error), "the safety poll of streams failed; it will run again");
             }
         }

@@ -1,7 +1,7 @@
 //! The loop of a worker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -55,8 +55,15 @@ impl Runner {
             _ => Reap::Expired,
         };
         self.reap(which).await;
+        let mut reaped = Instant::now();
+        let reap_every = Duration::from_millis(self.settings.poll_max_ms);
         let mut running = JoinSet::new();
         while !lifecycle.draining.is_cancelled() {
+            // By the clock and not only when idle: a busy queue must not put it off for ever.
+            if reaped.elapsed() >= reap_every {
+                self.reap(Reap::Expired).await;
+                reaped = Instant::now();
+            }
             let free = self.settings.concurrency.saturating_sub(running.len());
             let batch = self.settings.batch.min(free as u64);
             // A full batch suggests that there is more.
@@ -68,7 +75,7 @@ impl Runner {
                 () = lifecycle.draining.cancelled() => {}
                 () = woken(&mut hints) => {}
                 Some(_) = running.join_next(), if !running.is_empty() => {}
-                () = pause(wait) => self.reap(Reap::Expired).await,
+                () = pause(wait) => {}
             }
         }
         while running.join_next().await.is_some() {}

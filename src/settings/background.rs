@@ -13,8 +13,6 @@ pub struct EventsSettings {
     pub poll_seconds: u64,
     /// The same while no hints can arrive, in seconds.
     pub poll_down_seconds: u64,
-    /// How many events may wait for one subscription.
-    pub mailbox_entries: usize,
     /// How many events one step of a replay reads.
     pub replay_page: u64,
     /// How many replays may run at the same time.
@@ -31,7 +29,6 @@ impl EventsSettings {
             self.poll_down_seconds,
             1,
         );
-        at_least(errors, "events.mailbox_entries", self.mailbox_entries, 1);
         at_least(errors, "events.replay_page", self.replay_page, 1);
         at_least(
             errors,

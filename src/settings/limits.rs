@@ -80,8 +80,6 @@ pub struct WebsocketSettings {
     pub max_message_bytes: usize,
     /// The most operations running on one socket.
     pub max_operations: usize,
-    /// How many messages may wait for a slow client.
-    pub queue_messages: usize,
     /// A client that takes nothing for this many seconds is closed.
     pub queue_timeout_seconds: u64,
 }
@@ -114,7 +112,6 @@ impl WebsocketSettings {
             1,
         );
         at_least(errors, "websocket.max_operations", self.max_operations, 1);
-        at_least(errors, "websocket.queue_messages", self.queue_messages, 1);
         at_least(
             errors,
             "websocket.queue_timeout_seconds",

@@ -9,10 +9,9 @@ use async_graphql::parser::types::OperationType;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::protocol::{ClientMessage, Close, token};
+use super::protocol::{ClientMessage, Close, ServerMessage, token};
 use crate::graphql::guard::{self, Checked, Params};
 use crate::graphql::{Answer, Caller, stamp};
 use crate::transport::headers::new_request_id;
@@ -135,8 +134,10 @@ impl Connection {
     }
 
     async fn heard(&mut self, message: Message) -> Flow {
-        // Whatever comes is a sign of life.
+        // Whatever comes is a sign of life: the next ping can wait.
         self.awaiting_pong = false;
+        let interval = Duration::from_secs(self.edge.websocket.ping_interval_seconds);
+        self.heartbeat.as_mut().reset(Instant::now() + interval);
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
@@ -149,13 +150,7 @@ impl Connection {
             ClientMessage::ConnectionInit { payload } => {
                 self.init(payload.as_ref().and_then(token)).await
             }
-            ClientMessage::Ping { payload } => {
-                let mut pong = json!({ "type": "pong" });
-                if let Some(payload) = payload {
-                    pong["payload"] = Value::Object(payload);
-                }
-                self.send(&pong).await
-            }
+            ClientMessage::Ping { payload } => self.send(&ServerMessage::Pong { payload }).await,
             ClientMessage::Pong {} => Ok(()),
             ClientMessage::Subscribe { id, payload } => self.subscribe(id, payload).await,
             ClientMessage::Complete { id } => {
@@ -184,7 +179,7 @@ impl Connection {
         };
         self.caller = Some(caller);
         self.deadline.as_mut().reset(Instant::now() + ends_in);
-        self.send(&json!({ "type": "connection_ack" })).await
+        self.send(&ServerMessage::ConnectionAck).await
     }
 
     async fn subscribe(&mut self, id: String, params: Params) -> Flow {
@@ -210,9 +205,8 @@ impl Connection {
                     code = answer::first_code(&response),
                     "socket operation refused"
                 );
-                return self
-                    .send(&json!({ "id": id, "type": "error", "payload": response.errors }))
-                    .await;
+                let payload = &response.errors;
+                return self.send(&ServerMessage::Error { id: &id, payload }).await;
             }
         };
         let operation = operation_word(checked.operation_type);
@@ -256,20 +250,19 @@ impl Connection {
         }
         match step {
             Step::Answer(answer) if answer.executed => {
-                self.send(&json!({ "id": id, "type": "next", "payload": answer.response }))
-                    .await
+                let payload = &answer.response;
+                self.send(&ServerMessage::Next { id: &id, payload }).await
             }
             Step::Answer(answer) => {
                 if let Some(handle) = self.running.remove(&id) {
                     handle.abort();
                 }
-                let errors = answer.response.errors;
-                self.send(&json!({ "id": id, "type": "error", "payload": errors }))
-                    .await
+                let payload = &answer.response.errors;
+                self.send(&ServerMessage::Error { id: &id, payload }).await
             }
             Step::End => {
                 self.running.remove(&id);
-                self.send(&json!({ "id": id, "type": "complete" })).await
+                self.send(&ServerMessage::Complete { id: &id }).await
             }
         }
     }
@@ -279,22 +272,15 @@ impl Connection {
             return Err(End::Gone);
         }
         self.awaiting_pong = true;
-        let settings = &self.edge.websocket;
-        let patience = Duration::from_secs(settings.pong_timeout_seconds);
-        let interval = Duration::from_secs(settings.ping_interval_seconds);
-        // One timer for both: the next beat either finds the answer missing or pings again.
-        let next = if patience < interval {
-            patience
-        } else {
-            interval
-        };
-        self.heartbeat.as_mut().reset(Instant::now() + next);
+        let patience = Duration::from_secs(self.edge.websocket.pong_timeout_seconds);
+        self.heartbeat.as_mut().reset(Instant::now() + patience);
         self.transmit(Message::Ping(Vec::new().into())).await
     }
 
-    async fn send(&mut self, message: &Value) -> Flow {
-        self.transmit(Message::Text(message.to_string().into()))
-            .await
+    async fn send(&mut self, message: &ServerMessage<'_>) -> Flow {
+        // Answers hold nothing that has no JSON form; were it otherwise, the socket is the least.
+        let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
+        self.transmit(Message::Text(text.into())).await
     }
 
     /// Sends, or gives up on a client that does not read. Meanwhile nothing is taken from the

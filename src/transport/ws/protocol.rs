@@ -1,6 +1,7 @@
 //! The messages of the protocol and its close codes.
 
-use serde::Deserialize;
+use async_graphql::{Response, ServerError};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::graphql::guard::Params;
@@ -34,6 +35,40 @@ pub enum ClientMessage {
     Complete {
         /// What the client calls it.
         id: String,
+    },
+}
+
+/// What the server says. Written straight from the answer: a detour through a JSON value would sort
+/// the keys, and they have the order of the selection.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage<'a> {
+    /// The connection is good.
+    ConnectionAck,
+    /// The answer to a ping.
+    Pong {
+        /// What came with the ping.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload: Option<Map<String, Value>>,
+    },
+    /// One answer of an operation.
+    Next {
+        /// What the client calls it.
+        id: &'a str,
+        /// The answer.
+        payload: &'a Response,
+    },
+    /// The operation did not run.
+    Error {
+        /// What the client calls it.
+        id: &'a str,
+        /// Why.
+        payload: &'a [ServerError],
+    },
+    /// The operation is over.
+    Complete {
+        /// What the client calls it.
+        id: &'a str,
     },
 }
 
@@ -113,7 +148,7 @@ pub fn token(payload: &Map<String, Value>) -> Option<String> {
 mod tests {
     use serde_json::json;
 
-    use super::{Close, token};
+    use super::{Close, ServerMessage, token};
 
     #[test]
     fn the_token_is_found_where_clients_put_it() {
@@ -133,6 +168,19 @@ mod tests {
             let found = token(payload.as_object().unwrap());
             assert_eq!(found.as_deref(), wanted, "{payload}");
         }
+    }
+
+    #[test]
+    fn the_keys_of_an_answer_keep_their_order() {
+        let data = async_graphql::value!({"zulu": 1, "alpha": {"yankee": 2, "bravo": 3}});
+        let message = ServerMessage::Next {
+            id: "1",
+            payload: &async_graphql::Response::new(data),
+        };
+        assert_eq!(
+            serde_json::to_string(&message).unwrap(),
+            r#"{"type":"next","id":"1","payload":{"data":{"zulu":1,"alpha":{"yankee":2,"bravo":3}}}}"#
+        );
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn send(
     let most = Duration::from_secs(app.settings.mail.timeout_seconds);
     if claimed.remaining() < most {
         return Ok(Outcome::Retry {
-            after: Some(Duration::ZERO),
+            after: Some(Duration::from_secs(1)),
             error: "the lease was too short for a send".to_owned(),
         });
     }

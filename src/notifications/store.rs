@@ -47,7 +47,11 @@ pub async fn insert_delivery(
         finished_at: None,
     };
     let inserted = delivery::Entity::insert(row.into_active_model())
-        .on_conflict_do_nothing()
+        .on_conflict_do_nothing_on([
+            delivery::Column::EventId,
+            delivery::Column::RecipientId,
+            delivery::Column::Channel,
+        ])
         .exec_without_returning(tx.conn())
         .await?;
     Ok(was_inserted(&inserted).then_some(id))

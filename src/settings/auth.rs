@@ -113,12 +113,12 @@ impl AuthSettings {
 }
 
 impl Settings {
-    /// The `iss` of tokens: as set, or else the public URL.
+    /// The `iss` of tokens: as set, or else the public URL as set. Without either a fixed word, not
+    /// an address with a port: replicas on one machine must take each other's tokens.
     pub fn issuer(&self) -> String {
-        self.auth
-            .issuer
-            .clone()
-            .unwrap_or_else(|| self.public_url())
+        let public_url = || self.server.public_url.is_some().then(|| self.public_url());
+        let issuer = self.auth.issuer.clone().or_else(public_url);
+        issuer.unwrap_or_else(|| "taskflow".to_owned())
     }
 }
 

@@ -170,6 +170,14 @@ impl Settings {
         self.events.validate(errors);
         self.jobs.validate(errors);
         self.log.validate(errors);
+        // Two workers would send the same mail if a send could outlast its lease.
+        if self.jobs.lease_seconds <= self.mail.timeout_seconds {
+            let message = format!(
+                "must be more than mail.timeout_seconds, which is {}",
+                self.mail.timeout_seconds
+            );
+            errors.push(Problem::of("jobs.lease_seconds", message));
+        }
         self.refuse_unready_production(folder, errors);
     }
 

@@ -77,7 +77,7 @@ fn nothing_is_needed_in_development() {
         (8080, 9091)
     );
     assert_eq!(settings.public_url(), "http://localhost:8080");
-    assert_eq!(settings.issuer(), "http://localhost:8080");
+    assert_eq!(settings.issuer(), "taskflow");
     assert_eq!(
         settings.database.url.expose_secret(),
         "sqlite://data/taskflow.db"

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_graphql::connection::Connection;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, Response, SDLExportOptions,
@@ -17,7 +18,7 @@ use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
 use crate::auth::AuthMutation;
 use crate::graphql::guard::{Checked, Limits};
-use crate::graphql::{self, Answer, ApiError, Caller, ContextExt, ErrorCode, Kind};
+use crate::graphql::{self, Answer, ApiError, Caller, ContextExt, ErrorCode, Kind, OpaqueCursor};
 use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task};
 use crate::telemetry;
 
@@ -88,6 +89,14 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<DateTime<Utc>>(DATE_TIME)
     .override_input_type_description::<DateTime<Utc>>(DATE_TIME)
     .extension(NoteExecution)
+    // Types of the library that it does not describe, or not for clients.
+    .override_output_type_description::<Connection<OpaqueCursor, Task>>(
+        "A page of a list of tasks.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, User>>(
+        "A page of a list of people.",
+    )
+    .override_output_type_description::<ID>("An id: opaque, and good for equality only.")
 }
 
 /// The schema in its definition language, sorted; needs no database.

@@ -173,7 +173,12 @@ pub fn stamp(response: &mut Response, request_id: &str) {
             let code = if error.path.is_empty() {
                 ErrorCode::GraphqlValidationFailed
             } else {
-                // An argument that did not fit its type, found while the field ran.
+                // An argument that did not fit its type, found while the field ran. The library's
+                // sentence ends with the value.
+                if let Some(end) = error.message.find(", found ") {
+                    error.message.truncate(end);
+                    error.message.push('.');
+                }
                 ErrorCode::BadUserInput
             };
             let extensions = error.extensions.get_or_insert_default();

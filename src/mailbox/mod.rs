@@ -58,7 +58,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(folder: PathBuf) -> Router<S> {
         .route("/mailbox", get(list))
         .route("/mailbox/{name}", get(show))
         .route("/mailbox/{name}/raw", get(raw))
-        .layer(map_response(guard))
+        // Not `layer`: the fallback comes along when routers merge, and every 404 would be the mailbox's.
+        .route_layer(map_response(guard))
         .with_state(Arc::from(folder))
 }
 

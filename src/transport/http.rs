@@ -21,6 +21,8 @@ use crate::graphql::{Answer, ApiError, Caller, ErrorCode, stamp};
 struct Refusal {
     status: StatusCode,
     error: ApiError,
+    /// The methods that would do, when the one used does not.
+    allow: Option<&'static str>,
 }
 
 impl Refusal {
@@ -28,6 +30,18 @@ impl Refusal {
         Self {
             status,
             error: ApiError::new(code, message),
+            allow: None,
+        }
+    }
+
+    fn method(allow: &'static str, message: &str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                ErrorCode::BadUserInput,
+                message,
+            )
         }
     }
 }
@@ -45,7 +59,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
     let negotiated = MediaType::negotiate(accept);
     let media = negotiated.unwrap_or(MediaType::Json);
     let refuse = |refusal: Refusal| {
-        let Refusal { status, error } = refusal;
+        let Refusal { status, error, .. } = refusal;
         answer::refused(error, status, media, &request_id, Logged::default())
     };
     if edge.origins.refuses(request.headers()) {
@@ -82,7 +96,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
     match run(&edge, request, &request_id).await {
         Ok((answer, logged)) => answer::executed(answer, media, logged),
         Err(refusal) => {
-            let method_not_allowed = refusal.status == StatusCode::METHOD_NOT_ALLOWED;
+            let allow = refusal.allow;
             // A document that cannot run is a well-formed request: `application/json` says 200.
             let in_document = refusal.status == StatusCode::BAD_REQUEST
                 && !refusal.error.is(ErrorCode::BadUserInput);
@@ -91,9 +105,9 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
                 _ => refusal.status,
             };
             let mut response = refuse(Refusal { status, ..refusal });
-            if method_not_allowed {
-                let allowed = HeaderValue::from_static("GET, POST");
-                response.headers_mut().insert(header::ALLOW, allowed);
+            if let Some(methods) = allow {
+                let methods = HeaderValue::from_static(methods);
+                response.headers_mut().insert(header::ALLOW, methods);
             }
             response
         }
@@ -107,9 +121,8 @@ async fn run(edge: &Edge, request: Request, request_id: &str) -> Result<(Answer,
         Method::POST => from_body(edge, request).await?,
         Method::GET => from_query(&request)?,
         _ => {
-            return Err(Refusal::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                ErrorCode::BadUserInput,
+            return Err(Refusal::method(
+                "GET, POST",
                 "Send GraphQL by POST, or a query by GET.",
             ));
         }
@@ -117,14 +130,11 @@ async fn run(edge: &Edge, request: Request, request_id: &str) -> Result<(Answer,
     let checked = guard::check(&edge.limits, params).map_err(|error| Refusal {
         status: StatusCode::BAD_REQUEST,
         error,
+        allow: None,
     })?;
     match checked.operation_type {
         OperationType::Mutation if method == Method::GET => {
-            return Err(Refusal::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                ErrorCode::BadUserInput,
-                "A mutation must be sent by POST.",
-            ));
+            return Err(Refusal::method("POST", "A mutation must be sent by POST."));
         }
         OperationType::Subscription => {
             return Err(Refusal::new(
@@ -197,7 +207,10 @@ async fn from_body(edge: &Edge, request: Request) -> Result<Params, Refusal> {
             &format!("The body has more than {most} bytes, or did not arrive whole."),
         )
     })?;
-    serde_json::from_slice(&body).map_err(|_| {
+    // By way of an object: serde would take an array of the fields in their order, too.
+    let object: Result<serde_json::Map<_, _>, _> = serde_json::from_slice(&body);
+    let params = object.and_then(|object| serde_json::from_value(object.into()));
+    params.map_err(|_| {
         malformed("The body must be one JSON object with `query`, and perhaps `operationName` and `variables`.")
     })
 }

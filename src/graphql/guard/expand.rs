@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::parser::types::{
-    ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet,
+    DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
+    SelectionSet,
 };
+use async_graphql::{Name, Positioned};
 
 use super::{Limits, too_complex};
 use crate::graphql::{ApiError, ErrorCode};
@@ -149,6 +151,38 @@ fn root_fields<'a>(
                 }
             }
         }
+    }
+}
+
+/// Writes the one field of a subscription beside the fragments it comes through: the library runs
+/// only the fields that stand at the root themselves. The fragments stay, so that none is unused.
+pub fn write_root_out(document: &mut ExecutableDocument, name: Option<&str>) {
+    let Some((_, operation)) = document
+        .operations
+        .iter()
+        .find(|(known, _)| name.is_none() || known.map(Name::as_str) == name)
+    else {
+        return;
+    };
+    let set = &operation.node.selection_set;
+    let is_plain = |selection: &Positioned<_>| matches!(selection.node, Selection::Field(_));
+    if set.node.items.iter().any(is_plain) {
+        return;
+    }
+    let mut fields = Vec::new();
+    root_fields(document, &set.node, &mut fields);
+    let written: Vec<_> = fields
+        .into_iter()
+        .map(|field| Positioned::new(field.clone(), set.pos))
+        .map(|field| Positioned::new(Selection::Field(field), set.pos))
+        .collect();
+    let operation = match (&mut document.operations, name) {
+        (DocumentOperations::Single(operation), _) => Some(operation),
+        (DocumentOperations::Multiple(operations), Some(name)) => operations.get_mut(name),
+        (DocumentOperations::Multiple(operations), None) => operations.values_mut().next(),
+    };
+    if let Some(operation) = operation {
+        operation.node.selection_set.node.items.extend(written);
     }
 }
 

@@ -86,7 +86,7 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
     scan::check(&params.query, settings)?;
     let variables = Value::Object(params.variables.unwrap_or_default());
     variables::check(&variables, settings)?;
-    let document = parse_query(&params.query).map_err(|error| {
+    let mut document = parse_query(&params.query).map_err(|error| {
         // The parser repeats the line of the document; the place is enough.
         let place = error
             .positions()
@@ -105,6 +105,9 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
     expand::check_root(&document, operation, limits)?;
     variables::check_required(operation, &variables)?;
     let operation_type = operation.ty;
+    if operation_type == OperationType::Subscription {
+        expand::write_root_out(&mut document, params.operation_name.as_deref());
+    }
     let operation_name = params.operation_name.or_else(|| only_name(&document));
     Ok(Checked {
         document,

@@ -9,6 +9,8 @@ use async_graphql::parser::types::OperationType;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
 use futures_util::{SinkExt, StreamExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::protocol::{ClientMessage, Close, ServerMessage, token};
@@ -18,7 +20,8 @@ use crate::transport::headers::new_request_id;
 use crate::transport::http::{execute, viewer_of};
 use crate::transport::{Edge, answer, operation_word};
 
-/// A token that ends does not end all sockets of a login storm in the same second.
+/// A token that ends does not end all sockets of a login storm in the same second: each may stay
+/// longer by up to a tenth of what its token had left, but no more than this.
 const EXPIRY_JITTER: Duration = Duration::from_secs(10);
 /// When the server stops, sockets are told over this span at most, so that the clients do not all
 /// come to the other replicas at once; with few sockets it is shorter.
@@ -144,15 +147,15 @@ impl Connection {
             Message::Close(_) => return Err(End::Gone),
             Message::Binary(_) => return Err(Close::BadMessage.into()),
         };
-        let message: ClientMessage =
-            serde_json::from_str(&text).map_err(|_| End::Close(Close::BadMessage))?;
-        match message {
+        // By way of an object: serde would take an array of the fields in their order, too.
+        let message: Map<_, _> = serde_json::from_str(&text).map_err(bad_message)?;
+        match read(message)? {
             ClientMessage::ConnectionInit { payload } => {
                 self.init(payload.as_ref().and_then(token)).await
             }
             ClientMessage::Ping { payload } => self.send(&ServerMessage::Pong { payload }).await,
             ClientMessage::Pong {} => Ok(()),
-            ClientMessage::Subscribe { id, payload } => self.subscribe(id, payload).await,
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id, read(payload)?).await,
             ClientMessage::Complete { id } => {
                 if let Some(handle) = self.running.remove(&id) {
                     handle.abort();
@@ -172,9 +175,9 @@ impl Connection {
                 let authenticated =
                     (self.edge.authenticate)(&token).map_err(|_| End::Close(Close::Forbidden))?;
                 let left = authenticated.expires_at - self.edge.clock.now();
-                let jitter = rand::random_range(Duration::ZERO..=EXPIRY_JITTER);
-                let left = left.to_std().unwrap_or_default() + jitter;
-                (Caller::User(authenticated.viewer), left)
+                let left = left.to_std().unwrap_or_default();
+                let jitter = rand::random_range(Duration::ZERO..=EXPIRY_JITTER.min(left / 10));
+                (Caller::User(authenticated.viewer), left + jitter)
             }
         };
         self.caller = Some(caller);
@@ -305,6 +308,14 @@ impl Drop for Connection {
         self.edge.sockets.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("websocket_connections").decrement(1.0);
     }
+}
+
+fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, End> {
+    serde_json::from_value(Value::Object(object)).map_err(bad_message)
+}
+
+fn bad_message(_: serde_json::Error) -> End {
+    Close::BadMessage.into()
 }
 
 /// Whether the client sent what the protocol does not allow, and not merely went away.

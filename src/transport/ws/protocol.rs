@@ -4,8 +4,6 @@ use async_graphql::{Response, ServerError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::graphql::guard::Params;
-
 /// What a client says.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -29,7 +27,7 @@ pub enum ClientMessage {
         /// What the client calls it.
         id: String,
         /// The operation.
-        payload: Params,
+        payload: Map<String, Value>,
     },
     /// Ends an operation.
     Complete {

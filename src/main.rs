@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    taskflow::cli::main().await
+    Box::pin(taskflow::cli::main()).await
 }

@@ -36,9 +36,12 @@ pub fn request_id() -> Option<String> {
 /// # Errors
 /// When the level cannot be understood.
 pub fn init(settings: &Settings) -> Result<(), ParseError> {
-    // The changes of the database are told in one line of ours.
-    let filter =
-        EnvFilter::builder().parse(format!("sea_orm_migration=warn,{}", settings.log.level))?;
+    // The changes of the database are told in one line of ours, and not what PostgreSQL says to
+    // each statement of them.
+    let filter = EnvFilter::builder().parse(format!(
+        "sea_orm_migration=warn,sqlx::postgres::notice=warn,{}",
+        settings.log.level
+    ))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -3,8 +3,11 @@
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::Mode::{self, Embedded, Full};
+use crate::support::process::PATIENCE;
+use crate::support::redis::RedisServer;
 use crate::support::{Person, Socket, TestApp};
 
 async fn listening(app: &TestApp, person: &Person) -> Socket {
@@ -307,4 +310,31 @@ async fn what_no_hint_told_of_is_found_by_the_safety_poll(#[values(Embedded, Ful
     .await;
     app.execute("UPDATE streams SET last_seq = 2").await;
     assert_eq!(heard(&mut socket).await["task"]["title"], "Template");
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_stops_nobody() {
+    let redis = RedisServer::start_private();
+    let url = redis.url().to_owned();
+    let app = TestApp::with(Full, &[("REDIS_URL", &url)]).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    app.bus_is_up().await;
+    let mut socket = listening(&app, &bob).await;
+    redis.pause();
+    for i in 0..3 {
+        let task = ada
+            .creates(json!({"title": format!("{i}"), "assigneeId": bob.id}))
+            .await;
+        assert_eq!(heard(&mut socket).await["task"]["id"], json!(task));
+    }
+    // A frozen connection looks alive; a ping that is not answered says otherwise.
+    let mut up = app.app.bus.up();
+    timeout(PATIENCE, up.wait_for(|up| !up))
+        .await
+        .unwrap()
+        .unwrap();
+    redis.resume();
+    app.bus_is_up().await;
+    let ready = app.anybody().get("/readyz").await;
+    assert_eq!(ready.body["status"], "ok");
 }

@@ -86,11 +86,6 @@ impl PgServer {
         }
     }
 
-    /// The URL of the database that every other one is created from.
-    pub fn admin_url(&self) -> &str {
-        &self.admin_url
-    }
-
     /// The URL of another database on this server.
     pub fn url_of(&self, database: &str) -> String {
         // The name is the path: after `//host`, up to the parameters.
@@ -101,21 +96,6 @@ impl PgServer {
         let host = base.find("://").map_or(0, |at| at + 3);
         let end = base[host..].find('/').map_or(base.len(), |at| host + at);
         format!("{}/{database}{parameters}", &base[..end])
-    }
-
-    /// Creates a database, as a copy of another one if a template is given, and returns its URL.
-    pub async fn create_database(&self, template: Option<&str>) -> String {
-        let name = new_name();
-        self.create(&name, template).await;
-        self.url_of(&name)
-    }
-
-    /// Drops a database, also when somebody is still connected to it.
-    pub async fn drop_database(&self, name: &str) {
-        let sql = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
-        execute(&self.admin_url, &[sql])
-            .await
-            .expect("the database can be dropped");
     }
 
     async fn create(&self, name: &str, template: Option<&str>) {
@@ -139,11 +119,6 @@ impl TestDatabase {
     /// The URL to connect to.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// The name of the database.
-    pub fn name(&self) -> &str {
-        &self.name
     }
 }
 

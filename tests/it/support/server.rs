@@ -63,14 +63,24 @@ impl Site {
     /// Starts a server, and answers its address once it is ready.
     pub async fn serve(&self, args: &[&str]) -> (Proc, SocketAddr) {
         let mut server = self.spawn(args);
-        let line = server.wait_for_line(|line| line.contains("GraphQL ")).await;
+        // The address is said on stdout and "ready" in the log on stderr: either may come first.
+        let (mut address, mut ready) = (None, false);
+        server
+            .wait_for_line(|line| {
+                if line.contains("GraphQL ") {
+                    address = Some(line.to_owned());
+                }
+                ready |= line.contains(" ready ") || line.contains("\"ready\"");
+                address.is_some() && ready
+            })
+            .await;
+        let line = address.expect("it was waited for");
         let port = line
             .split("localhost:")
             .nth(1)
             .and_then(|rest| rest.split('/').next())
             .and_then(|port| port.parse().ok())
             .unwrap_or_else(|| panic!("a port in {line}"));
-        server.wait_for_line(|line| line.contains("ready")).await;
         (server, SocketAddr::from(([127, 0, 0, 1], port)))
     }
 }

@@ -87,14 +87,8 @@ pub struct Received {
 /// An attempt that the server let fail, or has stalled.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The sender of the envelope, once known.
-    pub from: Option<String>,
-    /// The recipients so far.
-    pub to: Vec<String>,
     /// The answer that ended it, or `dropped`, `stalled` or `client left`.
     pub reason: String,
-    /// Whether it came over TLS.
-    pub tls: bool,
 }
 
 struct Shared {

@@ -328,10 +328,7 @@ impl Session {
     fn tell(&mut self, reason: &str) {
         if !self.told {
             let attempt = Attempt {
-                from: self.from.clone(),
-                to: self.to.clone(),
                 reason: reason.to_owned(),
-                tls: self.tls,
             };
             drop(self.shared.new_attempt.send(attempt));
             self.told = self.from.is_some();

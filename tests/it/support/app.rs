@@ -49,23 +49,23 @@ impl TestApp {
 
     /// The same with some settings changed.
     pub async fn with(mode: Mode, settings: &[(&str, &str)]) -> Self {
+        let (folder, database, env) = servers(mode, settings).await;
+        Self::on(folder, database, env, Clock::default()).await
+    }
+
+    /// A second replica on the same servers. Only for PostgreSQL: an SQLite file has one process.
+    pub async fn replica(&self) -> Self {
+        assert!(self.database.is_some(), "an SQLite file has one process");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = match mode {
-            Mode::Embedded => None,
-            Mode::Full => Some(migrated_database().await),
-        };
-        let url = match &database {
-            Some(database) => database.url().to_owned(),
-            None => format!("sqlite://{}", folder.path().join("taskflow.db").display()),
-        };
-        let mut env = environment(&folder, &url);
-        if mode == Mode::Full {
-            env.insert("REDIS_URL".to_owned(), redis::server().url().to_owned());
-        }
-        for (name, value) in settings {
-            env.insert((*name).to_owned(), (*value).to_owned());
-        }
-        let clock = Clock::default();
+        Self::on(folder, None, self.env.clone(), self.clock.clone()).await
+    }
+
+    async fn on(
+        folder: TempDir,
+        database: Option<TestDatabase>,
+        env: BTreeMap<String, String>,
+        clock: Clock,
+    ) -> Self {
         let settings = Settings::load(None, &env, folder.path()).expect("good settings");
         let (app, bus) = App::start(settings, clock.clone())
             .await
@@ -85,32 +85,6 @@ impl TestApp {
             env,
             folder,
             database,
-        }
-    }
-
-    /// A second replica on the same servers. Only for PostgreSQL: an SQLite file has one process.
-    pub async fn replica(&self) -> Self {
-        assert!(self.database.is_some(), "an SQLite file has one process");
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let settings = Settings::load(None, &self.env, folder.path()).expect("good settings");
-        let (app, bus) = App::start(settings, self.clock.clone())
-            .await
-            .expect("a replica starts");
-        let lifecycle = Lifecycle::default();
-        tokio::spawn(bus.run(lifecycle.ended.clone()));
-        tokio::spawn(
-            app.feed
-                .clone()
-                .run(app.bus.clone(), lifecycle.ended.clone()),
-        );
-        Self {
-            router: server::router(&app, &lifecycle),
-            app,
-            lifecycle,
-            clock: self.clock.clone(),
-            env: self.env.clone(),
-            folder,
-            database: None,
         }
     }
 
@@ -226,8 +200,32 @@ impl Drop for TestApp {
     }
 }
 
+/// A folder, the servers of a mode, and the settings that lead to them.
+pub async fn servers(
+    mode: Mode,
+    settings: &[(&str, &str)],
+) -> (TempDir, Option<TestDatabase>, BTreeMap<String, String>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = match mode {
+        Mode::Embedded => None,
+        Mode::Full => Some(migrated_database().await),
+    };
+    let url = match &database {
+        Some(database) => database.url().to_owned(),
+        None => format!("sqlite://{}", folder.path().join("taskflow.db").display()),
+    };
+    let mut env = environment(&folder, &url);
+    if mode == Mode::Full {
+        env.insert("REDIS_URL".to_owned(), redis::server().url().to_owned());
+    }
+    for (name, value) in settings {
+        env.insert((*name).to_owned(), (*value).to_owned());
+    }
+    (folder, database, env)
+}
+
 /// The settings of every test, as environment variables: also for real processes.
-pub fn environment(folder: &TempDir, database_url: &str) -> BTreeMap<String, String> {
+fn environment(folder: &TempDir, database_url: &str) -> BTreeMap<String, String> {
     static PREFIX: AtomicU32 = AtomicU32::new(0);
     let path = |name: &str| folder.path().join(name).display().to_string();
     let prefix = PREFIX.fetch_add(1, Ordering::Relaxed);
@@ -253,7 +251,7 @@ pub fn environment(folder: &TempDir, database_url: &str) -> BTreeMap<String, Str
 }
 
 /// A database of its own on PostgreSQL, with every change applied.
-pub async fn migrated_database() -> TestDatabase {
+async fn migrated_database() -> TestDatabase {
     postgres::database_from_template(async |url: &str| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let env = environment(&folder, url);

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 use tempfile::TempDir;
 
-use super::app::{environment, migrated_database};
+use super::Mode;
+use super::app::servers;
 use super::postgres::TestDatabase;
 use super::process::Proc;
-use super::{Mode, redis};
 
 /// The executable under test.
 pub const TASKFLOW: &str = env!("CARGO_BIN_EXE_taskflow");
@@ -22,27 +22,10 @@ pub struct Site {
 impl Site {
     /// A site with some settings of its own.
     pub async fn new(mode: Mode, settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let database = match mode {
-            Mode::Embedded => None,
-            Mode::Full => Some(migrated_database().await),
-        };
-        let url = match &database {
-            Some(database) => database.url().to_owned(),
-            None => format!("sqlite://{}", folder.path().join("taskflow.db").display()),
-        };
-        let mut env = environment(&folder, &url);
-        // With PORT=0 each process would sign as another issuer.
-        env.insert(
-            "TASKFLOW_SERVER__PUBLIC_URL".to_owned(),
-            "http://taskflow.test".to_owned(),
-        );
-        if mode == Mode::Full {
-            env.insert("REDIS_URL".to_owned(), redis::server().url().to_owned());
-        }
-        for (name, value) in settings {
-            env.insert((*name).to_owned(), (*value).to_owned());
-        }
+        let (folder, database, mut env) = servers(mode, settings).await;
+        // The same for all processes of the site, whatever their ports.
+        env.entry("TASKFLOW_SERVER__PUBLIC_URL".to_owned())
+            .or_insert_with(|| "http://taskflow.test".to_owned());
         Self {
             folder,
             env: env.into_iter().collect(),

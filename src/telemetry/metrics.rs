@@ -30,5 +30,10 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "Hints that did not reach Redis."
     );
     ::metrics::describe_gauge!("websocket_connections", "Open sockets.");
+    ::metrics::describe_gauge!(
+        "taskflow_info",
+        "Always 1; the label says which version runs."
+    );
+    ::metrics::gauge!("taskflow_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
 }

@@ -28,6 +28,9 @@ const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken"];
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
 
+/// Fields that answer a page of a list.
+const LIST_FIELDS: &[&str] = &["tasks", "users"];
+
 /// Anything with an id.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "The id, good everywhere."))]
@@ -136,6 +139,7 @@ impl Api {
         Limits {
             settings: self.app.settings.graphql.clone(),
             auth_fields: AUTH_FIELDS,
+            list_fields: LIST_FIELDS,
         }
     }
 

@@ -11,7 +11,9 @@ use super::{policy, store};
 use crate::app::AppExt;
 use crate::db::DbError;
 use crate::events;
-use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind, Loader, OpaqueCursor, PageArgs};
+use crate::graphql::{
+    ApiError, ContextExt, ErrorCode, Kind, Loader, OpaqueCursor, PageArgs, search_text,
+};
 
 /// The order of the directory, for its cursors.
 const DIRECTORY: &str = "name";
@@ -153,7 +155,8 @@ impl AccountsQuery {
     ) -> Result<Connection<OpaqueCursor, User, DirectoryFields, EmptyFields>, ApiError> {
         ctx.viewer()?;
         let search = search
-            .map(|text| text.trim().to_lowercase())
+            .map(|text| search_text(text.trim()))
+            .transpose()?
             .filter(|text| !text.is_empty());
         let has_previous = after.is_some();
         let page = PageArgs { first, after }.read(DIRECTORY)?;

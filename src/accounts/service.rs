@@ -51,7 +51,7 @@ pub fn problems(new: &NewUser) -> Vec<UserError> {
         add("Give an e-mail address, a user name, or both.", "email");
     }
     if let Some(email) = &new.email
-        && (email.len() > 254 || email.parse::<lettre::Address>().is_err())
+        && normal_email(email).is_none()
     {
         add("This is not an e-mail address.", "email");
     }
@@ -68,6 +68,23 @@ pub fn problems(new: &NewUser) -> Vec<UserError> {
     problems
 }
 
+/// The one form of all ways to write an address: two accounts must not share a mailbox. The local
+/// part is plain (RFC 5322, section 3.4.1, without quoting), the domain as DNS has it (IDNA), all in
+/// lower case. None for what is no such address.
+fn normal_email(email: &str) -> Option<String> {
+    let (local, domain) = email.split_once('@')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+    let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
+    if !(1..=64).contains(&local.len()) || !local.chars().all(plain) || dots {
+        return None;
+    }
+    let url::Host::Domain(domain) = url::Host::parse(domain).ok()? else {
+        return None;
+    };
+    let email = format!("{}@{domain}", local.to_lowercase());
+    (email.len() <= 254 && email.parse::<lettre::Address>().is_ok()).then_some(email)
+}
+
 /// Writes a new account, and that it was made. Call [`problems`] first.
 ///
 /// # Errors
@@ -81,7 +98,7 @@ pub async fn create(
     let user = Model {
         id: UserId(new_id(tx.clock())),
         email: new.email.clone(),
-        email_norm: new.email.as_deref().map(str::to_lowercase),
+        email_norm: new.email.as_deref().and_then(normal_email),
         username: new.username.clone(),
         username_norm: new.username.as_deref().map(str::to_lowercase),
         name: new.name.clone(),
@@ -123,7 +140,8 @@ fn taken(error: DbError) -> AccountError {
 /// # Errors
 /// The database's failure.
 pub async fn find_by_login_name(app: &App, name: &str) -> Result<Option<Model>, DbError> {
-    let name = &name.trim().to_lowercase();
+    let name = name.trim();
+    let name = &normal_email(name).unwrap_or_else(|| name.to_lowercase());
     app.db
         .read(|db| async move { store::find_by_login_name(&db, name).await })
         .await

@@ -113,7 +113,11 @@ impl Passwords {
         Ok(known && fits)
     }
 
-    async fn run<T: Send + 'static>(
+    /// Does work that takes long, off the async threads and within the bounds of hashing.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`] when too many are waiting.
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AuthError> {

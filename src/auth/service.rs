@@ -66,11 +66,19 @@ pub async fn hash_new_password(
         new.username.as_deref().unwrap_or_default(),
         local_part,
     ];
-    problems.extend(
-        password_policy::problems(&password, &context, &app.settings.auth.password)
-            .into_iter()
-            .map(|message| UserError::new(UserErrorCode::Invalid, message, &["input", "password"])),
-    );
+    let context = context.map(ToOwned::to_owned);
+    let settings = app.settings.auth.password.clone();
+    let (password, weak) = app
+        .passwords
+        .run(move || {
+            let weak = password_policy::problems(&password, &context, &settings);
+            (password, weak)
+        })
+        .await?;
+    problems
+        .extend(weak.into_iter().map(|message| {
+            UserError::new(UserErrorCode::Invalid, message, &["input", "password"])
+        }));
     if !problems.is_empty() {
         return Err(AuthError::Refused(problems));
     }

@@ -9,6 +9,7 @@ use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use secrecy::ExposeSecret;
 
+use super::gate::Gate;
 use super::lock_file::{LockError, LockFile};
 use super::{Clock, Db, DbError};
 use crate::settings;
@@ -120,6 +121,9 @@ async fn sqlite(
         writer,
         reader,
         clock,
+        gate: Some(Gate::new(Duration::from_secs(
+            settings.acquire_timeout_seconds,
+        ))),
         _lock: Some(Arc::new(lock)),
     })
 }
@@ -162,6 +166,7 @@ async fn postgres(
         writer: pool.clone(),
         reader: pool,
         clock,
+        gate: None,
         _lock: None,
     })
 }

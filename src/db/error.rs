@@ -25,6 +25,14 @@ impl DbError {
         )
     }
 
+    /// Whether PostgreSQL cannot hold a value: a NUL character in a text, a date too far away.
+    pub fn is_unstorable(&self) -> bool {
+        matches!(
+            self.code().as_deref(),
+            Some("22021" | "22P05" | "22007" | "22008" | "22003")
+        )
+    }
+
     /// Whether running the transaction again may succeed: a serialisation failure or a deadlock.
     pub fn is_lost_race(&self) -> bool {
         matches!(self.code().as_deref(), Some("40001" | "40P01"))
@@ -49,7 +57,7 @@ impl DbError {
         }
         match self.sqlx() {
             Some(SqlxError::PoolTimedOut | SqlxError::PoolClosed) => true,
-            // SQLite: busy, locked, disk full, each with its extended codes in the higher bytes.
+            // SQLite: busy, locked, disk failing, disk full, each with its extended codes in the higher bytes.
             // PostgreSQL: too many connections, disk full, out of memory, lock not available,
             // statement cancelled by its timeout.
             _ => self.code().is_some_and(|code| {
@@ -58,7 +66,7 @@ impl DbError {
                     "53100" | "53200" | "53300" | "55P03" | "57014"
                 ) || code
                     .parse::<u32>()
-                    .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 13) && code < 10_000)
+                    .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13) && code < 10_000)
             }),
         }
     }

@@ -38,7 +38,11 @@ pub enum LockError {
 impl LockFile {
     /// Takes the lock that belongs to a database file.
     pub fn acquire(database: &Path) -> Result<Self, LockError> {
-        let mut path = database.as_os_str().to_owned();
+        // The file itself, whatever links lead to it.
+        let database = database
+            .canonicalize()
+            .unwrap_or_else(|_| database.to_owned());
+        let mut path = database.into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let io = |source| LockError::Io {

@@ -6,6 +6,7 @@
 mod clock;
 mod connect;
 mod error;
+mod gate;
 pub mod idempotency;
 pub mod keyset;
 mod lock_file;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 pub use self::clock::Clock;
 pub use self::connect::ConnectError;
 pub use self::error::DbError;
+use self::gate::{Gate, Pass};
 use self::lock_file::LockFile;
 
 /// A transaction that lost against another is tried this often before the caller hears of it.
@@ -33,6 +35,8 @@ pub struct Db {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     clock: Clock,
+    /// Guards the one writer connection of SQLite.
+    gate: Option<Arc<Gate>>,
     /// Held as long as the process uses an SQLite file.
     _lock: Option<Arc<LockFile>>,
 }
@@ -105,8 +109,12 @@ impl Db {
     where
         F: Fn(Tx) -> W,
         W: Future<Output = Result<T, E>>,
-        E: From<DbError>,
+        E: From<DbError> + WriteError,
     {
+        let pass = match &self.gate {
+            Some(gate) => Some(gate.enter(&self.writer).await?),
+            None => None,
+        };
         // On SQLite a transaction that reads first and writes later fails at once when another
         // wrote in between: IMMEDIATE takes the write lock at the start. PostgreSQL ignores it.
         let options = TransactionOptions {
@@ -127,8 +135,7 @@ impl Db {
             clock: self.clock.clone(),
             after_commit: Mutex::default(),
         }));
-        // Dropping the transaction on an error rolls it back.
-        let value = work(tx.clone()).await?;
+        let result = work(tx.clone()).await;
         let TxParts {
             inner,
             after_commit,
@@ -136,7 +143,19 @@ impl Db {
         } = Arc::into_inner(tx.0).ok_or_else(|| {
             DbError::from(DbErr::Custom("a transaction outlived its work".to_owned()))
         })?;
+        let value = match result {
+            Ok(value) => value,
+            Err(error) => {
+                let rolled_back = inner.rollback().await;
+                // After a failure of the database nothing is known of the connection.
+                if rolled_back.is_ok() && error.as_db().is_none() {
+                    pass.map(Pass::is_clean);
+                }
+                return Err(error);
+            }
+        };
         inner.commit().await.map_err(DbError::from)?;
+        pass.map(Pass::is_clean);
         for hint in after_commit
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

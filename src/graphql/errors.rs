@@ -161,6 +161,12 @@ impl From<DbError> for ApiError {
             )
             .retry_after(Duration::from_secs(1));
         }
+        if error.is_unstorable() {
+            return Self::new(
+                ErrorCode::BadUserInput,
+                "A value cannot be stored: a text with a NUL character, or a number or date out of range.",
+            );
+        }
         Self::internal(&telemetry::chain(&error))
     }
 }

@@ -11,4 +11,4 @@ pub use self::context::{Answer, Caller, ContextExt};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, stamp};
 pub use self::ids::Kind;
 pub use self::loader::Loader;
-pub use self::page::{OpaqueCursor, Page, PageArgs};
+pub use self::page::{DEFAULT_PAGE, MOST_PAGE, OpaqueCursor, Page, PageArgs, search_text};

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApiError, ErrorCode};
 
-const DEFAULT: u64 = 20;
-const MOST: u64 = 100;
+/// The size of a page when none is asked for.
+pub const DEFAULT_PAGE: u64 = 20;
+/// The largest page.
+pub const MOST_PAGE: u64 = 100;
 
 /// The arguments of a list, as they came.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +49,14 @@ impl PageArgs {
     /// `BAD_USER_INPUT` for a size out of range and a cursor that is not one of this list.
     pub fn read<K: DeserializeOwned>(&self, order: &str) -> Result<Page<K>, ApiError> {
         let size = match self.first {
-            None => DEFAULT,
+            None => DEFAULT_PAGE,
             Some(first) => u64::try_from(first)
                 .ok()
-                .filter(|size| (1..=MOST).contains(size))
+                .filter(|size| (1..=MOST_PAGE).contains(size))
                 .ok_or_else(|| {
                     ApiError::new(
                         ErrorCode::BadUserInput,
-                        format!("`first` must be from 1 to {MOST}."),
+                        format!("`first` must be from 1 to {MOST_PAGE}."),
                     )
                 })?,
         };
@@ -69,6 +71,23 @@ impl PageArgs {
         };
         Ok(Page { size, after })
     }
+}
+
+/// The longest text to search for, in characters: databases give up on long patterns.
+const SEARCH_CHARS: usize = 200;
+
+/// A text to search for, in lower case as what it is compared with.
+///
+/// # Errors
+/// `BAD_USER_INPUT` when it is too long.
+pub fn search_text(text: &str) -> Result<String, ApiError> {
+    if text.chars().count() > SEARCH_CHARS {
+        return Err(ApiError::new(
+            ErrorCode::BadUserInput,
+            format!("A text to search for has at most {SEARCH_CHARS} characters."),
+        ));
+    }
+    Ok(text.to_lowercase())
 }
 
 fn decode<K: DeserializeOwned>(cursor: &str, order: &str) -> Option<K> {

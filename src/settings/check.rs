@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Settings;
 use super::mail::EffectiveTransport;
 use super::problem::Problem;
+use super::{Registration, Settings};
 
 impl Settings {
     /// In production, adds a problem for everything that real users need and that is missing.
@@ -55,11 +55,17 @@ impl Settings {
         );
         warn(
             production && !sqlite && self.redis.url.is_none(),
-            "redis.url is not set: live updates and rate limits stay in one process, so run a single replica only",
+            "redis.url is not set: live updates stay in one process, so run a single replica only",
         );
         warn(
             production && self.mail.effective_transport() == EffectiveTransport::None,
             "mail.transport is \"none\": nobody gets mail, not even to verify an address or to reset a password",
+        );
+        let open_mail = self.auth.registration == Registration::Open
+            && self.mail.effective_transport() == EffectiveTransport::Smtp;
+        warn(
+            production && open_mail,
+            "auth.registration is open and mail goes out: addresses are not verified by this version, so anybody can have mail sent to any address",
         );
         let plain_http = self
             .server

@@ -33,6 +33,8 @@ pub struct GraphqlSettings {
     pub max_directives: usize,
     /// The most fields at the root.
     pub max_root_fields: usize,
+    /// The most objects an operation may ask for: a list costs its page size times what each item costs.
+    pub max_cost: usize,
 }
 
 impl GraphqlSettings {
@@ -63,6 +65,7 @@ impl GraphqlSettings {
         at_least(errors, "graphql.max_aliases", self.max_aliases, 1);
         at_least(errors, "graphql.max_directives", self.max_directives, 1);
         at_least(errors, "graphql.max_root_fields", self.max_root_fields, 1);
+        at_least(errors, "graphql.max_cost", self.max_cost, 1);
     }
 }
 

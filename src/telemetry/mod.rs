@@ -12,6 +12,11 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::settings::Settings;
 
+/// Parts that say too much at the levels below: what goes over sockets, what fills a template, what
+/// PostgreSQL notes on each statement of a change.
+const QUIET: &str = "tungstenite=info,tokio_tungstenite=info,handlebars=info,\
+    sea_orm_migration=warn,sqlx::postgres::notice=warn";
+
 tokio::task_local! {
     static REQUEST_ID: String;
 }
@@ -36,12 +41,7 @@ pub fn request_id() -> Option<String> {
 /// # Errors
 /// When the level cannot be understood.
 pub fn init(settings: &Settings) -> Result<(), ParseError> {
-    // The changes of the database are told in one line of ours, and not what PostgreSQL says to
-    // each statement of them.
-    let filter = EnvFilter::builder().parse(format!(
-        "sea_orm_migration=warn,sqlx::postgres::notice=warn,{}",
-        settings.log.level
-    ))?;
+    let filter = EnvFilter::builder().parse(format!("{},{QUIET}", settings.log.level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -200,7 +200,16 @@ async fn from_body(edge: &Edge, request: Request) -> Result<Params, Refusal> {
         ));
     }
     let most = edge.server.max_body_bytes;
-    let body = to_bytes(request.into_body(), most).await.map_err(|_| {
+    let patience = Duration::from_secs(edge.server.operation_timeout_seconds);
+    let body = timeout(patience, to_bytes(request.into_body(), most)).await;
+    let body = body.map_err(|_| {
+        Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::BadUserInput,
+            "The body did not arrive in time.",
+        )
+    })?;
+    let body = body.map_err(|_| {
         Refusal::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::BadUserInput,

@@ -336,3 +336,70 @@ async fn people_are_found_by_name_page_by_page(#[values(Embedded, Full)] mode: M
         assert_eq!(found.data()["users"]["totalCount"], 0, "{text}");
     }
 }
+
+#[rstest]
+#[tokio::test]
+async fn one_mailbox_has_one_account(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let register = async |email: &str| {
+        let input = json!({"email": email, "password": PASSWORD, "name": "Ada"});
+        app.anybody()
+            .graphql(REGISTER, json!({"input": input}))
+            .await
+    };
+    register("ada@bücher.example").await.data();
+    for same in [
+        "ADA@BÜCHER.example",
+        "ada@xn--bcher-kva.example",
+        "ada@bücher\u{200b}.example",
+        "ada@bücher。example",
+    ] {
+        assert_eq!(
+            register(same).await.user_error("register").0,
+            "TAKEN",
+            "{same}"
+        );
+    }
+    for bad in [
+        "\"ada\"@example.org",
+        "a b@example.org",
+        "ada@[127.0.0.1]",
+        "ada@127.0.0.1",
+        "ada\u{200b}@example.org",
+        ".ada@example.org",
+        "a..da@example.org",
+        "ada@",
+        "@example.org",
+        "a@b@c.example",
+        "ada@exa mple.org",
+    ] {
+        assert_eq!(
+            register(bad).await.user_error("register").0,
+            "INVALID",
+            "{bad}"
+        );
+    }
+    login(&app.anybody(), "Ada@xn--bcher-kva.EXAMPLE", PASSWORD)
+        .await
+        .data();
+    assert_eq!(app.number("SELECT count(*) FROM users").await, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_text_no_database_can_hold_is_the_clients_fault(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    let found = login(&app.anybody(), "a\u{0}b", PASSWORD).await;
+    let told = found.body.to_string();
+    assert!(
+        told.contains("WRONG_CREDENTIALS") || told.contains("BAD_USER_INPUT"),
+        "{told}"
+    );
+    for search in ["\u{0}".to_owned(), "x".repeat(60_000)] {
+        let query = "query($search: String) { users(search: $search) { totalCount } }";
+        let reply = ada.graphql(query, json!({"search": search})).await;
+        let told = reply.body.to_string();
+        assert!(!told.contains("INTERNAL_SERVER_ERROR"), "{told}");
+    }
+}

@@ -12,6 +12,7 @@ mod support;
 mod accounts;
 mod arrows;
 mod assignment;
+mod disk;
 mod end_to_end;
 mod errors;
 mod faults;

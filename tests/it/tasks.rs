@@ -133,6 +133,8 @@ async fn a_task_is_made_read_changed_and_deleted(#[values(Embedded, Full)] mode:
 #[case(json!({"title": "x", "description": ""}), "input.description")]
 #[case(json!({"title": "x", "description": "y".repeat(2_001)}), "input.description")]
 #[case(json!({"title": "x", "description": "nul\u{0}"}), "input.description")]
+#[case(json!({"title": "x", "dueAt": "0000-01-01T00:00:00Z"}), "input.dueAt")]
+#[case(json!({"title": "x", "dueAt": "9999-12-31T23:59:59-12:00"}), "input.dueAt")]
 #[case(json!({"title": "x", "idempotencyKey": ""}), "input.idempotencyKey")]
 #[case(json!({"title": "x", "idempotencyKey": "k".repeat(256)}), "input.idempotencyKey")]
 #[tokio::test]
@@ -403,6 +405,24 @@ async fn filters_choose(#[values(Embedded, Full)] mode: Mode) {
             .code(),
         "BAD_USER_INPUT"
     );
+    let empty: Vec<Value> = (0..2_000).map(|_| json!({})).collect();
+    assert_eq!(
+        ada.graphql(LIST, json!({"filter": {"or": empty}}))
+            .await
+            .code(),
+        "BAD_USER_INPUT"
+    );
+    for bad in [
+        json!({"dueAt": {"lt": "0000-01-01T00:00:00Z"}}),
+        json!({"title": {"contains": "x".repeat(201)}}),
+        json!({"title": {"eq": "\u{0}"}}),
+    ] {
+        let reply = ada.graphql(LIST, json!({"filter": bad})).await;
+        assert!(
+            !reply.body.to_string().contains("INTERNAL_SERVER_ERROR"),
+            "{bad}"
+        );
+    }
     let wrong = json!({"filter": {"assignee": {"eq": "task_01h455vb4pex5vsknk084sn02q"}}});
     assert_eq!(ada.graphql(LIST, wrong).await.code(), "BAD_USER_INPUT");
 }

@@ -7,13 +7,20 @@ use async_graphql::parser::types::{
     SelectionSet,
 };
 use async_graphql::{Name, Positioned};
+use async_graphql_value::Value;
 
 use super::{Limits, too_complex};
-use crate::graphql::{ApiError, ErrorCode};
+use crate::graphql::{ApiError, DEFAULT_PAGE, ErrorCode, MOST_PAGE};
 use crate::settings::GraphqlSettings;
 
 /// How deep introspection may go: `GraphiQL` asks for 15 levels.
 const MAX_INTROSPECTION_DEPTH: usize = 20;
+/// How many selections it may have: `GraphiQL` asks for some 150.
+const MAX_INTROSPECTION_SELECTIONS: usize = 500;
+/// How many lists it may have inside each other: each multiplies by the size of the schema.
+/// `GraphiQL` asks for one.
+const MAX_INTROSPECTION_LISTS: usize = 2;
+const INTROSPECTION_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
 
 /// What a selection set amounts to, written out. Saturating: a document can be made to expand to
 /// more than a number holds.
@@ -21,7 +28,12 @@ const MAX_INTROSPECTION_DEPTH: usize = 20;
 pub struct Counts {
     pub selections: usize,
     pub depth: usize,
+    pub cost: usize,
     pub introspection_depth: usize,
+    pub introspection_selections: usize,
+    pub introspection_lists: usize,
+    /// Lists of the introspection below this point, whether it is one or not.
+    lists: usize,
     pub aliases: usize,
     /// As written, not written out.
     pub directives: usize,
@@ -33,35 +45,44 @@ impl Counts {
     fn beside(&mut self, other: Self) {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.introspection_selections = self
+            .introspection_selections
+            .saturating_add(other.introspection_selections);
+        self.introspection_lists = self.introspection_lists.max(other.introspection_lists);
+        self.lists = self.lists.max(other.lists);
         self.depth = self.depth.max(other.depth);
         self.introspection_depth = self.introspection_depth.max(other.introspection_depth);
     }
 }
 
-/// Counts the whole document: the largest of its operations and fragments, since the library
+/// Counts the whole document: all its operations together, and its fragments, since the library
 /// validates those that are not used too.
-pub fn count(document: &ExecutableDocument) -> Result<Counts, ApiError> {
+pub fn count(
+    document: &ExecutableDocument,
+    list_fields: &[&str],
+    variables: &serde_json::Value,
+) -> Result<Counts, ApiError> {
     let mut walk = Walk {
         document,
+        list_fields,
+        variables,
         done: HashMap::new(),
         open: HashSet::new(),
         visits: 0,
         directives: 0,
     };
     let mut most = Counts::default();
+    let mut largest_fragment = 0;
     for name in document.fragments.keys() {
-        let counts = walk.fragment(name)?;
-        most.selections = most.selections.max(counts.selections);
+        largest_fragment = walk.fragment(name)?.selections.max(largest_fragment);
     }
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
         walk.directives += operation.directives.len();
-        let counts = walk.set(&operation.selection_set.node)?;
-        most.selections = most.selections.max(counts.selections);
-        most.depth = most.depth.max(counts.depth);
-        most.introspection_depth = most.introspection_depth.max(counts.introspection_depth);
-        most.aliases = most.aliases.max(counts.aliases);
+        most.beside(walk.set(&operation.selection_set.node)?);
     }
+    most.selections = most.selections.max(largest_fragment);
     most.directives = walk.directives;
     most.visits = walk.visits;
     Ok(most)
@@ -79,6 +100,21 @@ pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> 
             counts.introspection_depth,
             MAX_INTROSPECTION_DEPTH,
             "levels of introspection",
+        ),
+        (
+            counts.cost,
+            limits.max_cost,
+            "points of cost (a list costs its page size times its items)",
+        ),
+        (
+            counts.introspection_selections,
+            MAX_INTROSPECTION_SELECTIONS,
+            "selections of introspection",
+        ),
+        (
+            counts.introspection_lists,
+            MAX_INTROSPECTION_LISTS,
+            "lists of introspection inside each other",
         ),
         (counts.aliases, limits.max_aliases, "aliases"),
         (counts.directives, limits.max_directives, "directives"),
@@ -188,6 +224,8 @@ pub fn write_root_out(document: &mut ExecutableDocument, name: Option<&str>) {
 
 struct Walk<'a> {
     document: &'a ExecutableDocument,
+    list_fields: &'a [&'a str],
+    variables: &'a serde_json::Value,
     done: HashMap<&'a str, Counts>,
     open: HashSet<&'a str>,
     visits: usize,
@@ -248,13 +286,42 @@ impl<'a> Walk<'a> {
         counts.aliases = counts
             .aliases
             .saturating_add(usize::from(field.alias.is_some()));
-        if matches!(field.name.node.as_str(), "__schema" | "__type") {
+        let name = field.name.node.as_str();
+        if matches!(name, "__schema" | "__type") {
             counts.introspection_depth = counts.depth + 1;
+            counts.introspection_selections = counts.selections;
+            counts.introspection_lists = counts.lists;
             counts.depth = 1;
+            counts.cost = 1;
         } else {
             counts.depth += 1;
+            counts.lists += usize::from(INTROSPECTION_LISTS.contains(&name));
+            counts.cost = counts
+                .cost
+                .saturating_mul(self.page(field))
+                .saturating_add(1);
         }
         Ok(counts)
+    }
+
+    /// How often what is below a field is asked for: the page size of a list, else once.
+    fn page(&self, field: &Field) -> usize {
+        if !self.list_fields.contains(&field.name.node.as_str()) {
+            return 1;
+        }
+        let most = MOST_PAGE;
+        let size = match field.get_argument("first").map(|value| &value.node) {
+            None | Some(Value::Null) => DEFAULT_PAGE,
+            Some(Value::Number(number)) => number.as_u64().unwrap_or(most),
+            // A default of the variable may stand in the operation: count the most.
+            Some(Value::Variable(name)) => self
+                .variables
+                .get(name.as_str())
+                .map_or(most, |value| value.as_u64().unwrap_or(most)),
+            Some(_) => most,
+        };
+        // What is larger is refused by the field itself.
+        usize::try_from(size.min(most)).unwrap_or(usize::MAX)
     }
 }
 

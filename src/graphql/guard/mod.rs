@@ -26,6 +26,9 @@ pub struct Limits {
     pub settings: GraphqlSettings,
     /// Fields that check a secret: one an operation, or a thousand aliases are a thousand guesses.
     pub auth_fields: &'static [&'static str],
+    /// Fields that answer a page of a list: what is asked of an item is asked as often as the page
+    /// is long.
+    pub list_fields: &'static [&'static str],
 }
 
 /// What a client sent.
@@ -98,7 +101,7 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
             format!("The document is not GraphQL: syntax error{place}."),
         )
     })?;
-    let counts = expand::count(&document)?;
+    let counts = expand::count(&document, limits.list_fields, &variables)?;
     expand::check(&counts, settings)?;
 
     let operation = choose(&document, params.operation_name.as_deref())?;

@@ -11,6 +11,7 @@ fn limits() -> Limits {
     Limits {
         settings: settings.graphql,
         auth_fields: &["login", "register"],
+        list_fields: &["list"],
     }
 }
 
@@ -97,7 +98,7 @@ fn bombs_are_refused_in_linear_time() {
         }
         write!(bomb, "fragment F{levels} on T{{a}}").unwrap();
         let document = async_graphql::parser::parse_query(&bomb).unwrap();
-        let counts = expand::count(&document).unwrap();
+        let counts = expand::count(&document, &[], &serde_json::Value::Null).unwrap();
         assert!(counts.visits <= bomb.len(), "{} visits", counts.visits);
         assert!(refusal(&bomb).is_some());
     }
@@ -114,6 +115,74 @@ fn bombs_are_refused_in_linear_time() {
             .contains("itself")
     );
     assert!(refusal("{...Nowhere}").unwrap().contains("no fragment"));
+}
+
+#[test]
+fn a_list_costs_its_page_times_its_items() {
+    // The list, and a hundred times a node with 98 fields below it: 1 + 100 · 99 is 9,901.
+    limit(98, "points of cost", |n| {
+        format!("{{list(first:100){{node{{{}}}}}}}", "a ".repeat(n)) + &" ".repeat(n % 2)
+    });
+    let doubling = |levels: usize| {
+        let mut text = "{list(first:100){nodes{...F0}}}".to_owned();
+        for i in 0..levels {
+            write!(text, "fragment F{i} on T{{...F{0} ...F{0}}}", i + 1).unwrap();
+        }
+        text + &format!("fragment F{levels} on T{{a{{b}}}}")
+    };
+    assert_eq!(refusal(&doubling(4)), None);
+    assert!(refusal(&doubling(10)).unwrap().contains("points of cost"));
+    let by_variable = |first: serde_json::Value| {
+        refusal_of(Params {
+            query: format!(
+                "query($n:Int){{list(first:$n){{node{{{}}}}}}}",
+                "a ".repeat(150)
+            ),
+            variables: serde_json::json!({"n": first}).as_object().cloned(),
+            ..Params::default()
+        })
+    };
+    assert_eq!(by_variable(serde_json::json!(50)), None);
+    assert!(
+        by_variable(serde_json::json!(100))
+            .unwrap()
+            .contains("points of cost")
+    );
+    assert!(
+        by_variable(serde_json::json!("many"))
+            .unwrap()
+            .contains("points of cost")
+    );
+}
+
+#[test]
+fn introspection_of_introspection_is_refused() {
+    let lists = |n: usize| {
+        format!(
+            "{{__type(name:\"T\"){{{}name{}}}}}",
+            "possibleTypes{".repeat(n),
+            "}".repeat(n)
+        )
+    };
+    assert_eq!(refusal(&lists(2)), None);
+    assert!(refusal(&lists(3)).unwrap().contains("inside each other"));
+    let wide = |n: usize| format!("{{__schema{{types{{{}}}}}}}", "name ".repeat(n));
+    assert_eq!(refusal(&wide(498)), None);
+    assert!(
+        refusal(&wide(499))
+            .unwrap()
+            .contains("selections of introspection")
+    );
+    // Operations share the work of validation, so they share the limit.
+    let many = (0..60)
+        .map(|i| format!("query Q{i}{{...F}}"))
+        .collect::<String>();
+    let bomb = many + &format!("fragment F on T{{{}}}", "a ".repeat(90));
+    assert!(
+        refusal(&bomb)
+            .unwrap()
+            .contains("selections with its fragments")
+    );
 }
 
 #[test]

@@ -8,7 +8,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, Func, LikeExpr, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, Value};
 
 use super::api::{TaskPriority, TaskStatus};
-use crate::graphql::{ApiError, ErrorCode, Kind};
+use super::service::is_storable;
+use crate::graphql::{ApiError, ErrorCode, Kind, search_text};
 
 /// More comparisons than this make no sense for people and trouble for a database.
 const MAX_COMPARISONS: usize = 100;
@@ -159,6 +160,8 @@ impl TaskFilter {
             all: Condition::all(),
             left,
         };
+        // An empty filter costs too: thousands of them nest as deep as full ones.
+        all.spend(1)?;
         if let Some(is) = &self.status {
             let db = |status: &TaskStatus| Ok(Status::from(*status).into());
             let choice = Choice::new(
@@ -222,7 +225,7 @@ impl TaskFilter {
                 all.add(Column::Title.eq(text))?;
             }
             if let Some(text) = &is.contains {
-                let pattern = format!("%{}%", entity::user::escape_like(&text.to_lowercase()));
+                let pattern = format!("%{}%", entity::user::escape_like(&search_text(text)?));
                 let title = Func::lower(Expr::col(Column::Title));
                 all.add(Expr::expr(title).like(LikeExpr::new(pattern).escape('\\')))?;
             }
@@ -295,6 +298,13 @@ impl Terms<'_> {
             gt.map(|at| column.gt(at)),
             gte.map(|at| column.gte(at)),
         ];
+        let times = [lt, lte, gt, gte];
+        if times.into_iter().flatten().any(|at| !is_storable(at)) {
+            return Err(ApiError::new(
+                ErrorCode::BadUserInput,
+                "A date to compare with must lie in the years 1 to 9998.",
+            ));
+        }
         terms
             .into_iter()
             .flatten()

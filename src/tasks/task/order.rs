@@ -1,7 +1,7 @@
 //! In which order tasks are listed.
 
 use async_graphql::{Enum, InputObject};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use entity::TaskId;
 use entity::task::{Column, Model, Priority};
 use sea_orm::Value;
@@ -125,13 +125,16 @@ impl Sort {
         for step in &self.0 {
             let last: Value = match (step.field, values.next()) {
                 (TaskOrderField::Priority, Some(SortValue::Rank(rank))) => rank.into(),
-                (TaskOrderField::Priority, _) | (_, None | Some(SortValue::Rank(_))) => {
+                (
+                    TaskOrderField::CreatedAt | TaskOrderField::UpdatedAt | TaskOrderField::DueAt,
+                    Some(SortValue::Time(at)),
+                ) if (1..=9_999).contains(&at.year()) => at.into(),
+                _ => {
                     return Err(ApiError::new(
                         ErrorCode::BadUserInput,
                         "`after` is not a cursor of this list in this order. Start again without it.",
                     ));
                 }
-                (_, Some(SortValue::Time(at))) => at.into(),
             };
             keys.push(Key {
                 expr: step.field.expr(),

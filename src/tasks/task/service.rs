@@ -2,6 +2,7 @@
 //! policy, changes, and writes what happened.
 
 use async_graphql::MaybeUndefined;
+use chrono::Datelike;
 use entity::task::{Model, Priority, Status};
 use entity::{TaskId, Timestamp, UserId, Viewer};
 use serde::Serialize;
@@ -57,6 +58,7 @@ pub async fn create(
 ) -> Result<Model, TaskError> {
     let mut problems = title_problems(&new.title);
     problems.extend(description_problems(new.description.as_deref()));
+    problems.extend(due_problems(new.due_at));
     problems.extend(key_problems(key));
     refuse(problems)?;
     let id = TaskId(new_id(app.db.clock()));
@@ -115,6 +117,7 @@ pub async fn update(
     if let MaybeUndefined::Value(text) = &changes.description {
         problems.extend(description_problems(Some(text)));
     }
+    problems.extend(due_problems(changes.due_at.value().copied()));
     refuse(problems)?;
     let changes = &changes;
     app.db
@@ -367,6 +370,22 @@ fn description_problems(description: Option<&str>) -> Vec<UserError> {
             "description",
         )],
     }
+}
+
+/// Whether both databases can keep and sort a point in time: in SQLite it is a text with a year of
+/// four digits, and the last of those years stands for "no date" in the order.
+pub fn is_storable(at: Timestamp) -> bool {
+    (1..=9_998).contains(&at.year())
+}
+
+fn due_problems(due_at: Option<Timestamp>) -> Option<UserError> {
+    let bad = due_at.is_some_and(|at| !is_storable(at));
+    bad.then(|| {
+        invalid(
+            "The date must lie in the years 1 to 9998.".to_owned(),
+            "dueAt",
+        )
+    })
 }
 
 fn key_problems(key: Option<&str>) -> Vec<UserError> {

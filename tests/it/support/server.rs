@@ -35,17 +35,26 @@ impl Site {
 
     /// Runs a command of the executable.
     pub fn spawn(&self, args: &[&str]) -> Proc {
+        self.spawn_program(TASKFLOW, args)
+    }
+
+    fn spawn_program(&self, program: &str, args: &[&str]) -> Proc {
         let env: Vec<(&str, &str)> = self
             .env
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        Proc::spawn_in(self.folder.path(), TASKFLOW, args, &env)
+        Proc::spawn_in(self.folder.path(), program, args, &env)
     }
 
     /// Starts a server, and answers its address once it is ready.
     pub async fn serve(&self, args: &[&str]) -> (Proc, SocketAddr) {
-        let mut server = self.spawn(args);
+        self.serve_with(TASKFLOW, args).await
+    }
+
+    /// The same, started by another program that becomes the server.
+    pub async fn serve_with(&self, program: &str, args: &[&str]) -> (Proc, SocketAddr) {
+        let mut server = self.spawn_program(program, args);
         // The address is said on stdout and "ready" in the log on stderr: either may come first.
         let (mut address, mut ready) = (None, false);
         server

@@ -1,0 +1,75 @@
+//! One at a time through the writer connection of SQLite, and never through a broken one.
+//!
+//! When the disk is full or fails, SQLite rolls a transaction back by itself. The driver does not
+//! notice: it still counts a transaction as open, and the next "begin" becomes a savepoint inside
+//! one that nobody will commit. Everything written from then on would be acknowledged and lost. So a
+//! connection is trusted only after a transaction that ended well; after any other end, also when
+//! the request was dropped in the middle, the next writer throws it away first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::error::ConnAcquireErr;
+use sea_orm::{DatabaseConnection, DbErr};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
+
+use super::DbError;
+
+/// The way to the writer.
+#[derive(Debug)]
+pub struct Gate {
+    turn: Mutex<()>,
+    /// Whether the last transaction ended in a way that leaves the connection in doubt.
+    doubtful: AtomicBool,
+    patience: Duration,
+}
+
+/// Being the one who writes.
+pub struct Pass<'a> {
+    gate: &'a Gate,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Gate {
+    /// A gate at which one waits at most this long.
+    pub fn new(patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            turn: Mutex::new(()),
+            doubtful: AtomicBool::new(false),
+            patience,
+        })
+    }
+
+    /// Waits for the turn, and sees that the connection is a good one.
+    pub async fn enter(&self, writer: &DatabaseConnection) -> Result<Pass<'_>, DbError> {
+        let turn = timeout(self.patience, self.turn.lock())
+            .await
+            .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+        // In doubt until this transaction has ended well.
+        if self.doubtful.swap(true, Ordering::AcqRel) {
+            tracing::debug!("opening the writer connection anew");
+            let connection = writer
+                .get_sqlite_connection_pool()
+                .acquire()
+                .await
+                .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+            connection
+                .close()
+                .await
+                .map_err(|error| DbErr::Custom(error.to_string()))?;
+        }
+        Ok(Pass {
+            gate: self,
+            _turn: turn,
+        })
+    }
+}
+
+impl Pass<'_> {
+    /// The transaction was committed or rolled back as it should.
+    pub fn is_clean(self) {
+        self.gate.doubtful.store(false, Ordering::Release);
+    }
+}

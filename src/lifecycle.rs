@@ -40,8 +40,8 @@ impl Lifecycle {
         let draining = self.draining.clone();
         tokio::spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tracing::info!("stopping: finishing what is under way; a second signal ends at once");
             draining.cancel();
+            tracing::info!("stopping: finishing what is under way; a second signal ends at once");
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             tracing::warn!("second signal: ending at once");
             std::process::exit(130);

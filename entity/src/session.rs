@@ -15,7 +15,7 @@ pub struct Model {
     pub user_id: UserId,
     /// SHA-256 of the refresh token that is good now.
     pub refresh_hash: Vec<u8>,
-    /// How often the refresh token was renewed.
+    /// The number of its refresh token: 1 is the one of the login.
     pub generation: i32,
     /// When the person signed in.
     pub created_at: Timestamp,

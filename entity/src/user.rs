@@ -40,7 +40,7 @@ pub struct Model {
     pub password_hash: Option<String>,
     /// Whether the account may be used.
     pub status: Status,
-    /// Raised to make every access token issued before worthless.
+    /// Written into access tokens; nothing raises it yet.
     pub token_epoch: i32,
     /// When it was made.
     pub created_at: Timestamp,
@@ -57,7 +57,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Every user, as a signed-in person may list them: a server is one team. Sorted by name.
+    /// Every active user, as a signed-in person may list them: a server is one team. Sorted by name.
     pub fn directory() -> Select<Self> {
         Self::find()
             .filter(Column::Status.eq(Status::Active))

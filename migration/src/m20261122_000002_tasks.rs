@@ -2,7 +2,7 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{drop_tables, id, references, text, time};
+use crate::columns::{drop_tables, id, key_text, references, text, time};
 
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -19,7 +19,8 @@ impl MigrationTrait for Migration {
                 Table::create()
                     .table("tasks")
                     .col(id("id").primary_key())
-                    .col(text("title"))
+                    // Searched and compared, so both databases fold its case alike.
+                    .col(key_text(manager, "title"))
                     .col(text("description").null())
                     .col(text("status"))
                     .col(text("priority"))

@@ -155,7 +155,7 @@ impl AccountsQuery {
     ) -> Result<Connection<OpaqueCursor, User, DirectoryFields, EmptyFields>, ApiError> {
         ctx.viewer()?;
         let search = search
-            .map(|text| search_text(text.trim()))
+            .map(|text| search_text(&text.trim().to_lowercase()))
             .transpose()?
             .filter(|text| !text.is_empty());
         let has_previous = after.is_some();

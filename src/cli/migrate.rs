@@ -31,8 +31,10 @@ pub async fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
             println!("{} changes applied; the database is current", missing.len());
         }
         Command::Down { steps } => {
+            let before = db.pending_changes().await?.len();
             db.migrate_down(steps).await?;
-            println!("{steps} changes taken back");
+            let taken_back = db.pending_changes().await?.len() - before;
+            println!("{taken_back} changes taken back");
         }
         Command::Status => {
             for change in db.changes().await? {

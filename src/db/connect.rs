@@ -1,6 +1,6 @@
 //! Opens the pools with the settings that the promises rest on.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,14 @@ pub enum ConnectError {
     #[error("cannot create the folder {path} for the database: {source}")]
     Folder {
         /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file could not be made or opened.
+    #[error("cannot open the database {path}: {source}")]
+    File {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -85,6 +93,16 @@ async fn sqlite(
             })?;
     }
     let lock = LockFile::acquire(file)?;
+    // Made here and not by SQLite, so that nobody else can read what will be in it.
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(|source| ConnectError::File {
+            path: file.to_owned(),
+            source,
+        })?;
     let url = format!("sqlite://{path}?mode=rwc");
     let busy = Duration::from_millis(settings.sqlite_busy_timeout_ms);
 

@@ -69,7 +69,7 @@ impl Gate {
 
 impl Pass<'_> {
     /// The transaction was committed or rolled back as it should.
-    pub fn is_clean(self) {
+    pub fn ended_well(self) {
         self.gate.doubtful.store(false, Ordering::Release);
     }
 }

@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub use self::clock::Clock;
 pub use self::connect::ConnectError;
 pub use self::error::DbError;
-use self::gate::{Gate, Pass};
+use self::gate::Gate;
 use self::lock_file::LockFile;
 
 /// A transaction that lost against another is tried this often before the caller hears of it.
@@ -148,14 +148,17 @@ impl Db {
             Err(error) => {
                 let rolled_back = inner.rollback().await;
                 // After a failure of the database nothing is known of the connection.
-                if rolled_back.is_ok() && error.as_db().is_none() {
-                    pass.map(Pass::is_clean);
+                if let Some(pass) = pass.filter(|_| rolled_back.is_ok() && error.as_db().is_none())
+                {
+                    pass.ended_well();
                 }
                 return Err(error);
             }
         };
         inner.commit().await.map_err(DbError::from)?;
-        pass.map(Pass::is_clean);
+        if let Some(pass) = pass {
+            pass.ended_well();
+        }
         for hint in after_commit
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

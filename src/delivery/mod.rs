@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// One mail to one person. Everything in it is fixed when it is first tried, so that a retry is the same mail, byte for byte.
+/// One mail to one person. The same message makes the same mail, byte for byte, so that a retry is seen as one with the first try.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EmailMessage {
     /// What makes the mail itself (RFC 5322 section 3.6.4), without `<` and `>`: `<event>.<recipient>.email@host`. A

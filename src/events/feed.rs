@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bus::{Bus, Hint};
 use super::cursor::Cursor;
-use crate::db::{Db, DbError, WriteError};
+use crate::db::{Db, DbError};
 use crate::lifecycle::pause;
 use crate::settings;
 
@@ -79,15 +79,6 @@ pub enum FollowError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
-}
-
-impl WriteError for FollowError {
-    fn as_db(&self) -> Option<&DbError> {
-        match self {
-            Self::Db(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 impl Feed {

@@ -76,7 +76,7 @@ impl PageArgs {
 /// The longest text to search for, in characters: databases give up on long patterns.
 const SEARCH_CHARS: usize = 200;
 
-/// A text to search for, in lower case as what it is compared with.
+/// A text to search for.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` when it is too long.
@@ -87,7 +87,7 @@ pub fn search_text(text: &str) -> Result<String, ApiError> {
             format!("A text to search for has at most {SEARCH_CHARS} characters."),
         ));
     }
-    Ok(text.to_lowercase())
+    Ok(text.to_owned())
 }
 
 fn decode<K: DeserializeOwned>(cursor: &str, order: &str) -> Option<K> {

@@ -46,7 +46,7 @@ impl Runner {
         }
     }
 
-    /// Works until the process drains; then finishes what is under way and releases the rest.
+    /// Works until the process drains; then finishes what is under way.
     pub async fn run(self, lifecycle: Lifecycle) {
         // Listen first, look second.
         let mut hints = self.bus.subscribe();
@@ -81,8 +81,7 @@ impl Runner {
         while running.join_next().await.is_some() {}
     }
 
-    /// Does everything that is due now, and what that causes, and returns. For tests and for
-    /// commands that do a round of work.
+    /// Does everything that is due now, and what that causes, and returns. For tests.
     ///
     /// # Errors
     /// The database's failure.
@@ -174,8 +173,7 @@ impl Runner {
             }
             Ok(Outcome::Retry { after, error }) => {
                 tracing::warn!(%job, kind, attempt, error, "job failed");
-                self.retry(&claimed, after, &error).await;
-                "retry"
+                self.retry(&claimed, after, &error).await
             }
             Err(JobError::LeaseLost) => {
                 tracing::warn!(%job, kind, attempt, "lease lost: another worker has this job, nothing was written");
@@ -186,14 +184,14 @@ impl Runner {
                 // putting it back fails.
                 let error = telemetry::chain(&error);
                 tracing::error!(%job, kind, attempt, error, "the database failed during a job");
-                self.retry(&claimed, None, "the database failed").await;
-                "error"
+                self.retry(&claimed, None, "the database failed").await
             }
         };
         ::metrics::counter!("jobs_finished_total", "kind" => kind, "outcome" => label).increment(1);
     }
 
-    async fn retry(&self, claimed: &Claimed, after: Option<Duration>, error: &str) {
+    /// Puts a job back, or gives it up after the last attempt. Answers which.
+    async fn retry(&self, claimed: &Claimed, after: Option<Duration>, error: &str) -> &'static str {
         let backoff = after.unwrap_or_else(|| self.backoff(claimed.job.attempt));
         let result = self
             .db
@@ -207,6 +205,11 @@ impl Runner {
             .await;
         if let Err(error) = result {
             tracing::warn!(job = %claimed.job.id.0, error = %telemetry::chain(&error), "a job was not put back; the reaper will");
+        }
+        if claimed.is_last_attempt() {
+            "dead"
+        } else {
+            "retry"
         }
     }
 

@@ -38,15 +38,6 @@ pub enum ComposeError {
     Broken(String),
 }
 
-impl crate::db::WriteError for ComposeError {
-    fn as_db(&self) -> Option<&DbError> {
-        match self {
-            Self::Db(error) => Some(error),
-            Self::Broken(_) => None,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct TaskAssignedWords<'a> {
     recipient: &'a str,

@@ -190,7 +190,7 @@ async fn send(
         Sending::Refused { reason } => {
             tracing::error!(
                 reason,
-                "the mail server refuses this server: check mail.smtp_url"
+                "mail is refused for a reason of ours: check the settings of [mail]"
             );
             retry(app, claimed, delivery, None, reason, started_at).await
         }

@@ -4,6 +4,7 @@ mod health;
 mod listen;
 mod pages;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     lifecycle
         .finish(Duration::from_secs(app.settings.server.shutdown_seconds))
         .await;
+    // On SQLite this moves the write-ahead log into the file.
+    app.db.clone().close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -186,7 +189,7 @@ async fn check_mail(app: App) {
     if let Err(reason) = app.mail.check().await {
         tracing::warn!(
             reason,
-            "the mail server does not answer; mail waits and is tried again until it does"
+            "mail cannot leave at this moment; it waits and is tried again until it can"
         );
     }
 }
@@ -229,9 +232,8 @@ fn announce(app: &App, role: Role) {
     line("Bus", bus);
     line("Mail", &app.mail.describe());
     lines.push(String::new());
-    for line in lines {
-        println!("{line}");
-    }
+    // Nobody may be reading; the log line below says the same to programs.
+    writeln!(std::io::stdout(), "{}", lines.join("\n")).ok();
     tracing::info!(
         port = settings.server.port,
         database = app.database_in_words(),

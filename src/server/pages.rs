@@ -21,27 +21,36 @@ const GRAPHIQL_CSP: &str = "default-src 'self'; script-src 'self'; style-src 'se
     worker-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// What stands at the root where there is no page for people.
+const ROOT: &str = "This is a Taskflow server. Its API is at /graphql.\n";
+
 pub fn router(app: &App) -> Router {
-    let mut router = Router::new()
-        .route(
+    let mut router = Router::new().route("/.well-known/jwks.json", get(public_keys));
+    if app.settings.introspection() {
+        router = router.route(
             "/schema.graphql",
             get(async || text("text/plain; charset=utf-8", schema::sdl())),
-        )
-        .route("/.well-known/jwks.json", get(public_keys));
+        );
+    }
     if app.settings.graphiql() {
         router = router
             .route("/graphiql", get(graphiql))
             .route("/graphiql/assets/{name}", get(asset))
-            // Nothing lives at the root yet; people type it all the same.
             .route("/", get(async || Redirect::temporary("/graphiql")));
+    } else {
+        // The mails link here.
+        let page = async || text("text/plain; charset=utf-8", ROOT.to_owned());
+        router = router.route("/", get(page));
     }
     router.with_state(app.clone())
 }
 
 async fn public_keys(State(app): State<App>) -> Response {
     let mut response = Json(app.tokens.public_keys()).into_response();
-    let day = header::HeaderValue::from_static("public, max-age=300");
-    response.headers_mut().insert(header::CACHE_CONTROL, day);
+    let minutes = header::HeaderValue::from_static("public, max-age=300");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, minutes);
     response
 }
 

@@ -55,11 +55,11 @@ impl Settings {
         );
         warn(
             production && !sqlite && self.redis.url.is_none(),
-            "redis.url is not set: live updates stay in one process, so run a single replica only",
+            "redis.url is not set: with several replicas, live updates of another one wait for events.poll_seconds",
         );
         warn(
             production && self.mail.effective_transport() == EffectiveTransport::None,
-            "mail.transport is \"none\": nobody gets mail, not even to verify an address or to reset a password",
+            "mail.transport is \"none\": nobody gets mail",
         );
         let open_mail = self.auth.registration == Registration::Open
             && self.mail.effective_transport() == EffectiveTransport::Smtp;

@@ -63,7 +63,8 @@ impl DatabaseSettings {
         ) {
             errors.push(Problem::of("database.url", message));
         }
-        at_least(errors, "database.max_connections", self.max_connections, 1);
+        // Migrating holds one for the lock and works on another.
+        at_least(errors, "database.max_connections", self.max_connections, 2);
         at_least(
             errors,
             "database.idle_ping_seconds",

@@ -44,7 +44,9 @@ pub fn init(settings: &Settings) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(format!("{},{QUIET}", settings.log.level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Whoever read our lines may be gone; that must not end a request.
+        .log_internal_errors(false);
     if settings.logs_as_json() {
         lines
             .json()

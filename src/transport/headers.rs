@@ -55,12 +55,18 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
         .unwrap_or_default();
     if response.status().is_server_error() {
         tracing::error!(request_id = id, %method, path, status, ms, viewer = logged.viewer.map(tracing::field::display), operation = logged.operation, name = logged.name, code = logged.code, "request");
-    } else if path == "/livez" || path == "/readyz" || path == "/health" {
+    } else if is_background(&path) {
         tracing::debug!(request_id = id, %method, path, status, ms, "request");
     } else {
         tracing::info!(request_id = id, %method, path, status, ms, viewer = logged.viewer.map(tracing::field::display), operation = logged.operation, name = logged.name, code = logged.code, "request");
     }
     response
+}
+
+/// What pages and supervisors ask for by themselves, over and over.
+fn is_background(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/health" | "/mailbox")
+        || path.starts_with("/graphiql/assets/")
 }
 
 /// A new name for a request.

@@ -1,5 +1,5 @@
-//! A disk that is full, under SQLite: a typed error, nothing half-written, and never an
-//! acknowledgement of what is not there.
+//! What the machine runs out of: a disk that is full (a typed error, nothing half-written, and never
+//! an acknowledgement of what is not there), and somebody to read the log.
 
 use std::process::Command;
 
@@ -80,4 +80,19 @@ async fn a_full_disk_is_told_and_nothing_acknowledged_is_lost() {
     let (_server, address) = site.serve(&[]).await;
     let seen = post(address, Some(&token), count, json!({})).await;
     assert_eq!(seen["data"]["tasks"]["totalCount"], kept);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_stops_nobody() {
+    let site = Site::new(Embedded, &[]).await;
+    // The reader of the log goes away after the line that says ready.
+    let script =
+        format!("'{TASKFLOW}' 2>&1 >&3 3>&- | sed -u '/ ready /q' >&2 3>&-; exec 3>&-; read -r _");
+    let script = format!("exec 3>&1; {script}");
+    let (server, address) = site.serve_with("bash", &["-c", &script]).await;
+    for _ in 0..3 {
+        let reply = post(address, None, "{ __typename }", json!({})).await;
+        assert_eq!(reply["data"]["__typename"], "Query");
+    }
+    drop(server);
 }

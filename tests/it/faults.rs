@@ -219,7 +219,7 @@ async fn an_unreachable_mail_server_at_start_is_a_warning_and_the_server_serves(
     let site = Site::new(Embedded, &[("SMTP_URL", &url)]).await;
     let mut server = site.spawn(&["serve"]);
     let mut line = async |part: &str| server.wait_for_line(|line| line.contains(part)).await;
-    let warning = line("the mail server does not answer").await;
+    let warning = line("mail cannot leave at this moment").await;
     assert!(warning.contains("WARN"), "{warning}");
     drop(server);
     let (_server, address) = site.serve(&["serve"]).await;

@@ -338,9 +338,11 @@ async fn production_trusts_no_loopback_page_and_shows_neither_graphiql_nor_the_m
     let app = TestApp::with(Embedded, &settings).await;
     let request = post().header(header::ORIGIN, "http://localhost:5173");
     app.ask(request, TYPENAME).await.refused(403, "FORBIDDEN");
-    for path in ["/graphiql", "/mailbox", "/"] {
+    for path in ["/graphiql", "/mailbox", "/schema.graphql"] {
         assert_eq!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
+    // The mails link to the root.
+    assert_eq!(app.get("/").await.status, StatusCode::OK);
     let introspection = r#"{"query":"{ __schema { types { name } } }"}"#;
     let reply = app.ask(post(), introspection).await;
     assert!(!reply.body.to_string().contains("CreateTaskInput"));

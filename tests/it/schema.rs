@@ -134,7 +134,7 @@ fn the_printed_schema_is_the_file_in_the_repository() {
     assert!(
         printed == kept,
         "schema.graphql is not what the code says, from line {} on. If the change is meant, run \
-         `cargo run -- schema > schema.graphql` and commit the file.",
+         `make schema` and commit the file.",
         differing + 1
     );
 }

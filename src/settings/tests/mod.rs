@@ -110,7 +110,12 @@ fn production_turns_the_defaults_round() {
     }
     let mut env = READY.to_vec();
     env.push(("DATABASE_URL", "postgres://u@h/db"));
-    assert!(load(&env).warnings().join("\n").contains("single replica"));
+    assert!(
+        load(&env)
+            .warnings()
+            .join("\n")
+            .contains("redis.url is not set")
+    );
 }
 
 /// Every name that serde accepts in a section, from its own list in the refusal of an unknown one.

@@ -141,7 +141,7 @@ pub struct NullableDateTimeComparator {
 pub struct StringComparator {
     /// Is exactly this.
     eq: Option<String>,
-    /// Contains this. Capital and small letters differ only beyond A to Z.
+    /// Contains this. Of the letters A to Z, capital and small ones are the same.
     contains: Option<String>,
 }
 
@@ -225,7 +225,10 @@ impl TaskFilter {
                 all.add(Column::Title.eq(text))?;
             }
             if let Some(text) = &is.contains {
-                let pattern = format!("%{}%", entity::user::escape_like(&search_text(text)?));
+                let pattern = format!(
+                    "%{}%",
+                    entity::user::escape_like(&search_text(text)?.to_ascii_lowercase())
+                );
                 let title = Func::lower(Expr::col(Column::Title));
                 all.add(Expr::expr(title).like(LikeExpr::new(pattern).escape('\\')))?;
             }
@@ -272,12 +275,13 @@ impl Terms<'_> {
     }
 
     fn choose(&mut self, column: Column, choice: Choice) -> Result<(), ApiError> {
+        // The term itself costs one, as its first value.
         for values in choice.one_of {
-            self.spend(values.len())?;
+            self.spend(values.len().saturating_sub(1))?;
             self.add(column.is_in(values))?;
         }
         for values in choice.none_of {
-            self.spend(values.len())?;
+            self.spend(values.len().saturating_sub(1))?;
             // `NULL NOT IN (…)` is neither true nor false in SQL; people mean yes.
             self.add(column.is_not_in(values).or(column.is_null()))?;
         }

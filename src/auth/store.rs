@@ -1,25 +1,15 @@
 //! The statements about sessions.
 
-use entity::session::{ActiveModel, Column, Entity, Model};
+use entity::session::{Column, Entity, Model};
 use entity::{SessionId, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::db::{DbError, Tx};
 
 /// Writes a new session.
 pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {
-    let row = ActiveModel {
-        id: Set(session.id),
-        user_id: Set(session.user_id),
-        refresh_hash: Set(session.refresh_hash),
-        generation: Set(session.generation),
-        created_at: Set(session.created_at),
-        last_used_at: Set(session.last_used_at),
-        expires_at: Set(session.expires_at),
-        revoked_at: Set(session.revoked_at),
-    };
-    Entity::insert(row)
+    Entity::insert(session.into_active_model())
         .exec_without_returning(tx.conn())
         .await?;
     Ok(())

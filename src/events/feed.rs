@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::bus::{Bus, Hint};
 use super::cursor::Cursor;
 use crate::db::{Db, DbError};
+use crate::graphql::{ApiError, ErrorCode};
 use crate::lifecycle::pause;
 use crate::settings;
 
@@ -65,9 +66,9 @@ pub enum Start {
 /// Why a stream cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The cursor is of another stream.
-    #[error("the cursor belongs to another stream")]
-    WrongStream,
+    /// The cursor is none, or of another stream.
+    #[error("not a cursor of this stream")]
+    BadCursor,
     /// What comes after the cursor is gone, or was never there.
     #[error("the cursor is no longer good")]
     Expired {
@@ -79,6 +80,24 @@ pub enum FollowError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<FollowError> for ApiError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::BadCursor => Self::new(
+                ErrorCode::BadUserInput,
+                "`after` is not a cursor of an event. Take it from `cursor` or `viewer.eventCursor` as it is.",
+            ),
+            FollowError::Expired { oldest, latest } => Self::new(
+                ErrorCode::CursorExpired,
+                "What came after this cursor is not kept any more. Read the list anew and subscribe after `viewer.eventCursor`.",
+            )
+            .with("oldest", oldest.encode())
+            .with("latest", latest.encode()),
+            FollowError::Db(error) => error.into(),
+        }
+    }
 }
 
 impl Feed {
@@ -133,7 +152,7 @@ impl Feed {
         let from = match start {
             Start::Now => last_seq,
             Start::After(cursor) if cursor.stream != stream => {
-                return Err(FollowError::WrongStream);
+                return Err(FollowError::BadCursor);
             }
             Start::After(cursor) => {
                 let good =

@@ -63,6 +63,14 @@ pub async fn append<E: Event>(
     Ok(id)
 }
 
+/// An event by id.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find(db: &impl ConnectionTrait, id: EventId) -> Result<Option<event::Model>, DbError> {
+    Ok(event::Entity::find_by_id(id).one(db).await?)
+}
+
 /// Gives an event its place in streams, and hints at it after the commit. Must be the last
 /// statement of the transaction: each counter stays locked from here to the commit. Streams are
 /// taken in the order of their names, so that two transactions cannot wait for each other.

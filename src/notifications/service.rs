@@ -13,6 +13,7 @@ use super::store;
 use crate::app::App;
 use crate::db::{DbError, Tx};
 use crate::delivery::{EmailMessage, Outcome as Sending};
+use crate::events;
 use crate::jobs::{self, Claimed, JobError, NewJob, Outcome};
 
 /// The job that makes the deliveries of an event.
@@ -64,7 +65,7 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
     };
     let event = app
         .db
-        .read(|db| async move { store::find_event(&db, event_id).await })
+        .read(|db| async move { events::find(&db, event_id).await })
         .await?;
     let recipients = event
         .and_then(|event| serde_json::from_value::<Recipients>(event.payload).ok())

@@ -6,14 +6,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::db::{DbError, Tx, new_id, was_inserted};
-
-/// An event by id.
-pub async fn find_event(
-    db: &impl ConnectionTrait,
-    id: EventId,
-) -> Result<Option<event::Model>, DbError> {
-    Ok(event::Entity::find_by_id(id).one(db).await?)
-}
+use crate::events;
 
 /// A delivery and the event it tells of.
 pub async fn find_delivery(
@@ -23,7 +16,7 @@ pub async fn find_delivery(
     let Some(delivery) = delivery::Entity::find_by_id(id).one(db).await? else {
         return Ok(None);
     };
-    let event = find_event(db, delivery.event_id).await?;
+    let event = events::find(db, delivery.event_id).await?;
     Ok(event.map(|event| (delivery, event)))
 }
 

@@ -11,7 +11,7 @@ use super::store;
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
 use crate::events::{Cursor, Entry, Event, FollowError, Start, assigned_stream};
-use crate::graphql::{ApiError, ContextExt, ErrorCode};
+use crate::graphql::{ApiError, ContextExt};
 
 /// A task was assigned to the signed-in person.
 #[derive(Clone, Debug, SimpleObject)]
@@ -47,7 +47,7 @@ impl TaskSubscription {
         let viewer = ctx.viewer()?.clone();
         let start = match after {
             None => Start::Now,
-            Some(text) => Start::After(Cursor::decode(&text).ok_or_else(bad_cursor)?),
+            Some(text) => Start::After(Cursor::decode(&text).ok_or(FollowError::BadCursor)?),
         };
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
@@ -88,26 +88,4 @@ fn read(event: &event::Model) -> Result<TaskAssigned, ApiError> {
     }
     serde_json::from_value(event.payload.clone())
         .map_err(|error| ApiError::internal(&format!("a payload of task.assigned: {error}")))
-}
-
-fn bad_cursor() -> ApiError {
-    ApiError::new(
-        ErrorCode::BadUserInput,
-        "`after` is not a cursor of an event. Take it from `cursor` or `viewer.eventCursor` as it is.",
-    )
-}
-
-impl From<FollowError> for ApiError {
-    fn from(error: FollowError) -> Self {
-        match error {
-            FollowError::WrongStream => bad_cursor(),
-            FollowError::Expired { oldest, latest } => Self::new(
-                ErrorCode::CursorExpired,
-                "What came after this cursor is not kept any more. Read the list anew and subscribe after `viewer.eventCursor`.",
-            )
-            .with("oldest", oldest.encode())
-            .with("latest", latest.encode()),
-            FollowError::Db(error) => error.into(),
-        }
-    }
 }

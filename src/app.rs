@@ -9,6 +9,8 @@ use crate::auth::{KeyError, Keys, Passwords, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
 use crate::delivery::email::{EmailTransport, TransportError};
 use crate::events::{self, Bus, Feed};
+use crate::graphql::{Documents, ManifestError};
+use crate::kv::Kv;
 use crate::notifications::Templates;
 use crate::settings::Settings;
 
@@ -23,8 +25,12 @@ pub struct Parts {
     pub settings: Settings,
     /// The database.
     pub db: Db,
+    /// The documents clients may name.
+    pub documents: Arc<Documents>,
     /// Hints.
     pub bus: Bus,
+    /// What replicas share for a short while.
+    pub kv: Kv,
     /// The streams followed in this process.
     pub feed: Feed,
     /// Hashes passwords.
@@ -64,6 +70,9 @@ pub enum StartError {
     /// The URL of Redis.
     #[error("redis.url cannot be understood: {0}")]
     Redis(#[from] redis::RedisError),
+    /// The manifests of trusted documents.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
     /// The templates.
     #[error("a template is broken: {0}")]
     Template(Box<handlebars::TemplateError>),
@@ -83,6 +92,8 @@ impl App {
         let templates = Templates::new().map_err(|error| StartError::Template(Box::new(error)))?;
         let mail = EmailTransport::new(&settings.mail)?;
         let (bus, driver) = Bus::new(&settings.redis)?;
+        let kv = Kv::new(&settings.redis)?;
+        let documents = Documents::load(&settings.persisted_documents, kv.clone())?;
         let db = Db::connect(&settings.database, clock.clone()).await?;
         if settings.migrate_on_start() {
             db.migrate_up().await?;
@@ -98,7 +109,9 @@ impl App {
         let parts = Parts {
             settings,
             db,
+            documents: Arc::new(documents),
             bus,
+            kv,
             feed,
             passwords,
             tokens,

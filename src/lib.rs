@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod events;
 pub mod graphql;
 pub mod jobs;
+pub mod kv;
 pub mod lifecycle;
 pub mod mailbox;
 pub mod notifications;

@@ -18,7 +18,9 @@ use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
 use crate::auth::AuthMutation;
 use crate::graphql::guard::{Checked, Limits};
-use crate::graphql::{self, Answer, ApiError, Caller, ContextExt, ErrorCode, Kind, OpaqueCursor};
+use crate::graphql::{
+    self, Answer, ApiError, ContextExt, ErrorCode, Kind, OpaqueCursor, RequestContext,
+};
 use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task};
 use crate::telemetry;
 
@@ -144,18 +146,14 @@ impl Api {
     }
 
     /// Executes an operation that the guard has let pass.
-    pub fn execute(
-        &self,
-        checked: Checked,
-        caller: Caller,
-        request_id: String,
-    ) -> BoxStream<'static, Answer> {
+    pub fn execute(&self, checked: Checked, context: RequestContext) -> BoxStream<'static, Answer> {
         let executed = Arc::new(AtomicBool::new(false));
         // New for each operation: nothing one person loaded is ever answered to another.
+        let request_id = context.request_id.clone();
         let request = checked
             .into_request()
             .data(self.app.clone())
-            .data(caller)
+            .data(context)
             .data(UserLoader::default())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);

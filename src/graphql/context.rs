@@ -1,5 +1,7 @@
 //! What a resolver may ask of the request it serves.
 
+use std::net::IpAddr;
+
 use async_graphql::{Context, Response};
 use entity::Viewer;
 
@@ -17,10 +19,24 @@ pub enum Caller {
     Refused(String),
 }
 
+/// What travels with an operation beside its document.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Who sent it.
+    pub caller: Caller,
+    /// From where, as far as the proxies in front of this server are believed.
+    pub address: IpAddr,
+    /// The request's name in the log and in errors.
+    pub request_id: String,
+}
+
 /// Short ways to what travels with a request.
 pub trait ContextExt {
     /// Who sent the request.
     fn caller(&self) -> &Caller;
+
+    /// From where it was sent; none only for a schema without a transport.
+    fn address(&self) -> Option<IpAddr>;
 
     /// The signed-in person.
     ///
@@ -43,7 +59,15 @@ pub trait ContextExt {
 impl ContextExt for Context<'_> {
     fn caller(&self) -> &Caller {
         // Put there by `schema::execute` for every request; a schema without it answers nobody.
-        self.data_opt().unwrap_or(&Caller::Anonymous)
+        self.data_opt()
+            .map_or(&Caller::Anonymous, |request: &RequestContext| {
+                &request.caller
+            })
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.data_opt()
+            .map(|request: &RequestContext| request.address)
     }
 }
 

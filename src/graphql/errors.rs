@@ -23,12 +23,18 @@ pub enum ErrorCode {
     NotFound,
     /// A malformed id or cursor, an argument out of range.
     BadUserInput,
+    /// Too many requests of this kind: come back after `retryAfter` seconds.
+    RateLimited,
     /// A limit of the guard.
     QueryTooComplex,
     /// The document is not GraphQL.
     GraphqlParseFailed,
     /// The document does not fit the schema, or the variables not the document.
     GraphqlValidationFailed,
+    /// No document is registered under this hash: send it once more, with its text.
+    PersistedQueryNotFound,
+    /// This server takes no documents by their hash.
+    PersistedQueryNotSupported,
     /// The idempotency key was used with another input.
     IdempotencyConflict,
     /// What comes after the cursor is gone: read the list anew.
@@ -47,9 +53,12 @@ impl ErrorCode {
             Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
             Self::BadUserInput => "BAD_USER_INPUT",
+            Self::RateLimited => "RATE_LIMITED",
             Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
             Self::GraphqlParseFailed => "GRAPHQL_PARSE_FAILED",
             Self::GraphqlValidationFailed => "GRAPHQL_VALIDATION_FAILED",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::CursorExpired => "CURSOR_EXPIRED",
             Self::Unavailable => "UNAVAILABLE",

@@ -1,13 +1,15 @@
 //! The GraphQL toolkit: what every domain's api is made of. Knows no domain.
 
 mod context;
+mod documents;
 mod errors;
 pub mod guard;
 mod ids;
 mod loader;
 mod page;
 
-pub use self::context::{Answer, Caller, ContextExt};
+pub use self::context::{Answer, Caller, ContextExt, RequestContext};
+pub use self::documents::{Documents, ManifestError};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, stamp};
 pub use self::ids::Kind;
 pub use self::loader::Loader;

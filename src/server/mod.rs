@@ -155,8 +155,9 @@ fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
             }),
             Err(error) => Err(error.to_string()),
         }),
-        execute: Arc::new(move |checked, caller, id| api.execute(checked, caller, id)),
+        execute: Arc::new(move |checked, context| api.execute(checked, context)),
         limits,
+        documents: app.documents.clone(),
         origins: Origins::new(
             settings.server.allowed_origins.clone(),
             !settings.is_production(),

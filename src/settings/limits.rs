@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::at_least;
 use super::problem::Problem;
+use super::{at_least, between};
 
 /// The section `[graphql]`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -35,6 +35,8 @@ pub struct GraphqlSettings {
     pub max_root_fields: usize,
     /// The most objects an operation may ask for: a list costs its page size times what each item costs.
     pub max_cost: usize,
+    /// The most operations of a batch; 0 takes no batches.
+    pub max_batch: usize,
 }
 
 impl GraphqlSettings {
@@ -66,6 +68,7 @@ impl GraphqlSettings {
         at_least(errors, "graphql.max_directives", self.max_directives, 1);
         at_least(errors, "graphql.max_root_fields", self.max_root_fields, 1);
         at_least(errors, "graphql.max_cost", self.max_cost, 1);
+        between(errors, "graphql.max_batch", self.max_batch, 0, 10);
     }
 }
 

@@ -15,6 +15,7 @@ mod environment;
 mod file;
 mod limits;
 mod mail;
+mod persisted;
 mod print;
 mod problem;
 mod server;
@@ -33,6 +34,7 @@ pub use background::{EventsSettings, JobsSettings, LogFormat, LogSettings};
 pub use database::{DatabaseSettings, RedisSettings};
 pub use limits::{GraphqlSettings, WebsocketSettings};
 pub use mail::{EffectiveTransport, MailSettings, MailTransport};
+pub use persisted::PersistedDocumentsSettings;
 pub(crate) use print::hide_password;
 pub use problem::{Problem, SettingsError};
 pub use server::ServerSettings;
@@ -72,6 +74,8 @@ pub struct Settings {
     pub graphql: GraphqlSettings,
     /// What one WebSocket may cost.
     pub websocket: WebsocketSettings,
+    /// Documents that clients name by their hash.
+    pub persisted_documents: PersistedDocumentsSettings,
     /// The event log's readers.
     pub events: EventsSettings,
     /// The job queue's workers.
@@ -167,6 +171,7 @@ impl Settings {
         self.mail.validate(folder, errors);
         self.graphql.validate(errors);
         self.websocket.validate(errors);
+        self.persisted_documents.validate(errors);
         self.events.validate(errors);
         self.jobs.validate(errors);
         self.log.validate(errors);

@@ -26,6 +26,12 @@ pub struct ServerSettings {
     pub max_body_bytes: usize,
     /// The longest time of one operation over HTTP, in seconds.
     pub operation_timeout_seconds: u64,
+    /// How long a client has to send the headers of a request, in seconds.
+    pub header_timeout_seconds: u64,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// How many proxies in front are believed in what they say of the client's address.
+    pub trusted_proxies: usize,
     /// The longest time of a graceful stop, in seconds.
     pub shutdown_seconds: u64,
 }
@@ -58,6 +64,13 @@ impl ServerSettings {
             self.operation_timeout_seconds,
             1,
         );
+        at_least(
+            errors,
+            "server.header_timeout_seconds",
+            self.header_timeout_seconds,
+            1,
+        );
+        at_least(errors, "server.max_connections", self.max_connections, 1);
         at_least(errors, "server.shutdown_seconds", self.shutdown_seconds, 1);
     }
 }

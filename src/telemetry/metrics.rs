@@ -21,6 +21,11 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
     );
     ::metrics::describe_histogram!("graphql_request_duration_seconds", "Time of an operation.");
     ::metrics::describe_counter!(
+        "graphql_subscriptions_started_total",
+        "Subscriptions that began, over any transport."
+    );
+    ::metrics::describe_gauge!("graphql_subscriptions", "Subscriptions that are running.");
+    ::metrics::describe_counter!(
         "jobs_finished_total",
         "Attempts of jobs by kind and outcome."
     );

@@ -1,28 +1,69 @@
 //! Turns an answer into bytes of HTTP.
 
-use async_graphql::Response as GraphqlResponse;
+use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
+use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 
 use super::accept::MediaType;
 use super::headers::Logged;
-use crate::graphql::{Answer, ApiError, stamp};
+use crate::graphql::{Answer, ApiError, ErrorCode, stamp};
+
+/// What of an answer goes over the wire. An operation that never ran has no `data`, not even null.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Wire<'a> {
+    /// It ran.
+    Executed(&'a GraphqlResponse),
+    /// It did not.
+    Refused {
+        /// Why.
+        errors: &'a [ServerError],
+    },
+}
+
+impl<'a> From<&'a Answer> for Wire<'a> {
+    fn from(answer: &'a Answer) -> Self {
+        if answer.executed {
+            Self::Executed(&answer.response)
+        } else {
+            Self::Refused {
+                errors: &answer.response.errors,
+            }
+        }
+    }
+}
 
 /// The answer of an operation.
 pub fn executed(answer: Answer, media: MediaType, mut logged: Logged) -> Response {
     logged.code = first_code(&answer.response);
     let status = match media {
-        MediaType::GraphqlResponse if !answer.executed => StatusCode::BAD_REQUEST,
-        _ => StatusCode::OK,
+        _ if answer.executed => StatusCode::OK,
+        _ if logged.code.as_deref() == Some(ErrorCode::RateLimited.as_str()) => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        MediaType::GraphqlResponse => StatusCode::BAD_REQUEST,
+        MediaType::Json => StatusCode::OK,
     };
+    let retry_after = retry_after(&answer.response);
     let body = if answer.executed {
-        respond(answer.response)
+        GraphQLResponse::from(answer.response).into_response()
     } else {
-        // An operation that never ran has no `data`, not even null.
-        errors_only(&answer.response)
+        Json(Wire::from(&answer)).into_response()
     };
-    finish(body, status, media, logged)
+    finish(body, status, media, retry_after, logged)
+}
+
+/// The answers of a batch, in its order. The batch itself is well formed, so the status is 200.
+pub fn executed_batch(answers: &[Answer], media: MediaType, mut logged: Logged) -> Response {
+    let responses = || answers.iter().map(|answer| &answer.response);
+    logged.code = responses().find_map(first_code);
+    let retry_after = responses().filter_map(retry_after).max();
+    let all: Vec<Wire<'_>> = answers.iter().map(Wire::from).collect();
+    let body = Json(all).into_response();
+    finish(body, StatusCode::OK, media, retry_after, logged)
 }
 
 /// An error where no operation could run.
@@ -36,37 +77,48 @@ pub fn refused(
     let mut response = error.into_response();
     stamp(&mut response, request_id);
     logged.code = first_code(&response);
-    finish(errors_only(&response), status, media, logged)
-}
-
-fn respond(response: GraphqlResponse) -> Response {
-    GraphQLResponse::from(response).into_response()
-}
-
-fn errors_only(response: &GraphqlResponse) -> Response {
-    axum::Json(serde_json::json!({ "errors": response.errors })).into_response()
+    let retry_after = retry_after(&response);
+    let errors = &response.errors;
+    let body = Json(Wire::Refused { errors }).into_response();
+    finish(body, status, media, retry_after, logged)
 }
 
 fn finish(
     mut response: Response,
     status: StatusCode,
     media: MediaType,
+    retry_after: Option<u64>,
     logged: Logged,
 ) -> Response {
     *response.status_mut() = status;
-    response.headers_mut().insert(
+    let headers = response.headers_mut();
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(media.as_str()),
     );
+    if let Some(seconds) = retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
     response.extensions_mut().insert(logged);
     response
 }
 
 /// The code of the first error of an answer.
 pub fn first_code(response: &GraphqlResponse) -> Option<String> {
-    let code = response.errors.first()?.extensions.as_ref()?.get("code")?;
-    match code {
-        async_graphql::Value::String(code) => Some(code.clone()),
+    match extension(response, "code")? {
+        Value::String(code) => Some(code.clone()),
         _ => None,
     }
+}
+
+/// When to try again, in seconds, as the first error says.
+fn retry_after(response: &GraphqlResponse) -> Option<u64> {
+    match extension(response, "retryAfter")? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    }
+}
+
+fn extension<'a>(response: &'a GraphqlResponse, name: &str) -> Option<&'a Value> {
+    response.errors.first()?.extensions.as_ref()?.get(name)
 }

@@ -1,32 +1,32 @@
 //! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>).
 
-use std::time::{Duration, Instant};
-
 use async_graphql::parser::types::OperationType;
-use axum::body::to_bytes;
-use axum::extract::{FromRequestParts, Query, Request, State, WebSocketUpgrade};
+use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use entity::Viewer;
+use entity::Timestamp;
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use futures_util::stream::{self, BoxStream};
 
-use super::accept::MediaType;
+use super::accept::{Accepted, MediaType};
+use super::address::client_address;
 use super::headers::{Logged, RequestId, new_request_id};
-use super::{Edge, answer, operation_word, ws};
-use crate::graphql::guard::{self, Checked, Params};
-use crate::graphql::{Answer, ApiError, Caller, ErrorCode, stamp};
+use super::operation::{execute, operation_word, prepare, subscribe, viewer_of};
+use super::params::{Asked, from_body, from_query};
+use super::{Edge, answer, streams, ws};
+use crate::graphql::guard::{Checked, Params};
+use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext, stamp};
 
 /// A request that is refused before it runs, and with which status.
-struct Refusal {
-    status: StatusCode,
-    error: ApiError,
+pub struct Refusal {
+    pub status: StatusCode,
+    pub error: ApiError,
     /// The methods that would do, when the one used does not.
     allow: Option<&'static str>,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, code: ErrorCode, message: &str) -> Self {
+    pub fn new(status: StatusCode, code: ErrorCode, message: &str) -> Self {
         Self {
             status,
             error: ApiError::new(code, message),
@@ -44,6 +44,37 @@ impl Refusal {
             )
         }
     }
+
+    /// Whether the request was well formed and its document is what cannot run.
+    fn is_of_document(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST && !self.error.is(ErrorCode::BadUserInput)
+    }
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        let status = if error.is(ErrorCode::Forbidden) {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        Self {
+            status,
+            error,
+            allow: None,
+        }
+    }
+}
+
+/// A request that may come in.
+struct Incoming {
+    method: Method,
+    context: RequestContext,
+    /// When the token of the caller ends.
+    ends_at: Option<Timestamp>,
+    accepted: Accepted,
+    /// Whether the client asks what its operation costs.
+    reports_cost: bool,
 }
 
 /// Everything that comes to `/graphql`.
@@ -55,12 +86,24 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
     let accept = request
         .headers()
         .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok());
-    let negotiated = MediaType::negotiate(accept);
-    let media = negotiated.unwrap_or(MediaType::Json);
+        .map(|accept| accept.to_str().unwrap_or_default());
+    let negotiated = Accepted::negotiate(accept);
+    let media = negotiated
+        .and_then(|accepted| accepted.answer)
+        .unwrap_or(MediaType::Json);
     let refuse = |refusal: Refusal| {
-        let Refusal { status, error, .. } = refusal;
-        answer::refused(error, status, media, &request_id, Logged::default())
+        let mut response = answer::refused(
+            refusal.error,
+            refusal.status,
+            media,
+            &request_id,
+            Logged::default(),
+        );
+        if let Some(methods) = refusal.allow {
+            let methods = HeaderValue::from_static(methods);
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+        response
     };
     if edge.origins.refuses(request.headers()) {
         return refuse(Refusal::new(
@@ -70,56 +113,73 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         ));
     }
     if is_upgrade(request.headers()) {
-        let (mut parts, _) = request.into_parts();
-        return match WebSocketUpgrade::from_request_parts(&mut parts, &edge).await {
-            Ok(upgrade) => ws::upgrade(edge, upgrade, &parts.headers).unwrap_or_else(|| {
-                refuse(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    ErrorCode::BadUserInput,
-                    "This server speaks the WebSocket sub-protocol graphql-transport-ws only.",
-                ))
-            }),
-            Err(_) => refuse(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                ErrorCode::BadUserInput,
-                "This is not a WebSocket handshake.",
-            )),
-        };
+        return open_socket(edge.clone(), request)
+            .await
+            .unwrap_or_else(refuse);
     }
-    if negotiated.is_none() {
+    let Some(accepted) = negotiated else {
         return refuse(Refusal::new(
             StatusCode::NOT_ACCEPTABLE,
             ErrorCode::BadUserInput,
-            "This server answers application/graphql-response+json and application/json.",
+            "This server answers application/graphql-response+json and application/json, and subscriptions as text/event-stream and multipart/mixed;subscriptionSpec=1.0.",
         ));
-    }
-    match run(&edge, request, &request_id).await {
-        Ok((answer, logged)) => answer::executed(answer, media, logged),
+    };
+    let (caller, ends_at) = edge.caller_of(request.headers());
+    let incoming = Incoming {
+        method: request.method().clone(),
+        context: RequestContext {
+            caller,
+            address: edge.address_of(&request),
+            request_id: request_id.clone(),
+        },
+        ends_at,
+        accepted,
+        reports_cost: request
+            .headers()
+            .get("graphql-cost")
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"report")),
+    };
+    match run(&edge, request, incoming).await {
+        Ok(response) => response,
+        // A client of streams alone hears of its document in the stream.
+        Err(refusal) if refusal.is_of_document() && accepted.answer.is_none() => {
+            let mut response = refusal.error.into_response();
+            stamp(&mut response, &request_id);
+            let answer = Answer {
+                response,
+                executed: false,
+            };
+            let answers = stream::once(async { answer }).boxed();
+            streams::respond(&edge, accepted, answers, None, Logged::default())
+        }
         Err(refusal) => {
-            let allow = refusal.allow;
-            // A document that cannot run is a well-formed request: `application/json` says 200.
-            let in_document = refusal.status == StatusCode::BAD_REQUEST
-                && !refusal.error.is(ErrorCode::BadUserInput);
+            // `application/json` says 200 for every well-formed request.
             let status = match media {
-                MediaType::Json if in_document => StatusCode::OK,
+                MediaType::Json if refusal.is_of_document() => StatusCode::OK,
                 _ => refusal.status,
             };
-            let mut response = refuse(Refusal { status, ..refusal });
-            if let Some(methods) = allow {
-                let methods = HeaderValue::from_static(methods);
-                response.headers_mut().insert(header::ALLOW, methods);
-            }
-            response
+            refuse(Refusal { status, ..refusal })
         }
     }
 }
 
-async fn run(edge: &Edge, request: Request, request_id: &str) -> Result<(Answer, Logged), Refusal> {
-    let method = request.method().clone();
-    let caller = edge.caller_of(request.headers());
-    let params = match method {
+async fn open_socket(edge: Edge, request: Request) -> Result<Response, Refusal> {
+    let not_good =
+        |message| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, message);
+    let address = edge.address_of(&request);
+    let (mut parts, _) = request.into_parts();
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &edge)
+        .await
+        .map_err(|_| not_good("This is not a WebSocket handshake."))?;
+    ws::upgrade(edge, upgrade, &parts.headers, address).ok_or_else(|| {
+        not_good("This server speaks the WebSocket sub-protocol graphql-transport-ws only.")
+    })
+}
+
+async fn run(edge: &Edge, request: Request, incoming: Incoming) -> Result<Response, Refusal> {
+    let asked = match incoming.method {
         Method::POST => from_body(edge, request).await?,
-        Method::GET => from_query(&request)?,
+        Method::GET => Asked::One(Box::new(from_query(&request)?)),
         _ => {
             return Err(Refusal::method(
                 "GET, POST",
@@ -127,130 +187,118 @@ async fn run(edge: &Edge, request: Request, request_id: &str) -> Result<(Answer,
             ));
         }
     };
-    let checked = guard::check(&edge.limits, params).map_err(|error| Refusal {
-        status: StatusCode::BAD_REQUEST,
-        error,
-        allow: None,
-    })?;
-    match checked.operation_type {
-        OperationType::Mutation if method == Method::GET => {
-            return Err(Refusal::method("POST", "A mutation must be sent by POST."));
-        }
-        OperationType::Subscription => {
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                ErrorCode::BadUserInput,
-                "Subscribe over a WebSocket on this path, with the sub-protocol graphql-transport-ws.",
-            ));
-        }
-        _ => {}
+    match asked {
+        Asked::One(params) => run_one(edge, *params, incoming).await,
+        Asked::Batch(all) => run_batch(edge, all, incoming).await,
+    }
+}
+
+async fn run_one(edge: &Edge, params: Params, incoming: Incoming) -> Result<Response, Refusal> {
+    let Incoming {
+        context, accepted, ..
+    } = &incoming;
+    let checked = prepare(edge, params, &context.caller).await?;
+    let is_subscription = checked.operation_type == OperationType::Subscription;
+    if checked.operation_type == OperationType::Mutation && incoming.method == Method::GET {
+        return Err(Refusal::method("POST", "A mutation must be sent by POST."));
+    }
+    if is_subscription && accepted.stream.is_none() {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::BadUserInput,
+            "Subscribe over a WebSocket on this path, with the sub-protocol graphql-transport-ws, or accept text/event-stream or multipart/mixed;subscriptionSpec=1.0.",
+        ));
     }
     let logged = Logged {
-        viewer: viewer_of(&caller).map(|viewer| viewer.user_id.0),
+        viewer: viewer_of(&context.caller).map(|viewer| viewer.user_id.0),
         operation: Some(operation_word(checked.operation_type)),
         name: Some(checked.name_for_log()),
         code: None,
     };
-    Ok((execute(edge, checked, caller, request_id).await, logged))
+    match accepted.answer.filter(|_| !is_subscription) {
+        Some(media) => {
+            let answer = answer_of(edge, checked, &incoming).await;
+            Ok(answer::executed(answer, media, logged))
+        }
+        None => {
+            let answers: BoxStream<'static, Answer> = if is_subscription {
+                subscribe(edge, checked, context.clone())
+            } else {
+                let answer = answer_of(edge, checked, &incoming).await;
+                stream::once(async { answer }).boxed()
+            };
+            Ok(streams::respond(
+                edge,
+                *accepted,
+                answers,
+                incoming.ends_at,
+                logged,
+            ))
+        }
+    }
 }
 
-/// Runs a query or a mutation to its end, within the time an operation has.
-pub async fn execute(edge: &Edge, checked: Checked, caller: Caller, request_id: &str) -> Answer {
-    let begun = Instant::now();
-    let operation = operation_word(checked.operation_type);
-    let most = Duration::from_secs(edge.server.operation_timeout_seconds);
-    let mut answers = (edge.execute)(checked, caller, request_id.to_owned());
-    let answer = timeout(most, answers.next())
-        .await
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| {
-            let error = ApiError::new(
-                ErrorCode::Unavailable,
-                "The operation took too long and was stopped. Ask for less, or try again.",
-            );
-            let mut response = error.retry_after(Duration::from_secs(1)).into_response();
-            stamp(&mut response, request_id);
-            Answer {
-                response,
-                executed: true,
+/// Runs the operations of a batch one after the other, so that a batch holds no more of the server
+/// than a request. They share what one operation may cost.
+async fn run_batch(edge: &Edge, all: Vec<Params>, incoming: Incoming) -> Result<Response, Refusal> {
+    let Some(media) = incoming.accepted.answer else {
+        return Err(Refusal::new(
+            StatusCode::NOT_ACCEPTABLE,
+            ErrorCode::BadUserInput,
+            "A batch is answered as JSON: accept application/json.",
+        ));
+    };
+    let context = &incoming.context;
+    let mut prepared = Vec::with_capacity(all.len());
+    for params in all {
+        let checked = prepare(edge, params, &context.caller).await;
+        let checked = checked.and_then(|checked| match checked.operation_type {
+            OperationType::Subscription => Err(ApiError::new(
+                ErrorCode::BadUserInput,
+                "A subscription cannot be part of a batch.",
+            )),
+            _ => Ok(checked),
+        });
+        prepared.push(checked);
+    }
+    let most = edge.limits.settings.max_cost;
+    let cost: usize = prepared.iter().flatten().map(|checked| checked.cost).sum();
+    if cost > most {
+        let message =
+            format!("The operations of this batch cost {cost} together, and {most} is the most.");
+        return Err(ApiError::new(ErrorCode::QueryTooComplex, message).into());
+    }
+    let mut answers = Vec::with_capacity(prepared.len());
+    for checked in prepared {
+        answers.push(match checked {
+            Ok(checked) => answer_of(edge, checked, &incoming).await,
+            Err(error) => {
+                let mut response = error.into_response();
+                stamp(&mut response, &context.request_id);
+                Answer {
+                    response,
+                    executed: false,
+                }
             }
         });
-    let status = answer::first_code(&answer.response).unwrap_or_else(|| "ok".to_owned());
-    metrics::counter!("graphql_requests_total", "operation_type" => operation, "status" => status)
-        .increment(1);
-    metrics::histogram!("graphql_request_duration_seconds", "operation_type" => operation)
-        .record(begun.elapsed().as_secs_f64());
-    answer
-}
-
-async fn from_body(edge: &Edge, request: Request) -> Result<Params, Refusal> {
-    // Anything a form can send is refused: so a page elsewhere cannot send without being asked.
-    let is_json = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        return Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            ErrorCode::BadUserInput,
-            "Send the request as application/json.",
-        ));
     }
-    let most = edge.server.max_body_bytes;
-    let patience = Duration::from_secs(edge.server.operation_timeout_seconds);
-    let body = timeout(patience, to_bytes(request.into_body(), most)).await;
-    let body = body.map_err(|_| {
-        Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            ErrorCode::BadUserInput,
-            "The body did not arrive in time.",
-        )
-    })?;
-    let body = body.map_err(|_| {
-        Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            ErrorCode::BadUserInput,
-            &format!("The body has more than {most} bytes, or did not arrive whole."),
-        )
-    })?;
-    // By way of an object: serde would take an array of the fields in their order, too.
-    let object: Result<serde_json::Map<_, _>, _> = serde_json::from_slice(&body);
-    let params = object.and_then(|object| serde_json::from_value(object.into()));
-    params.map_err(|_| {
-        malformed("The body must be one JSON object with `query`, and perhaps `operationName` and `variables`.")
-    })
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct QueryParams {
-    query: String,
-    operation_name: Option<String>,
-    variables: Option<String>,
-    extensions: Option<String>,
-}
-
-fn from_query(request: &Request) -> Result<Params, Refusal> {
-    let Query(params) = Query::<QueryParams>::try_from_uri(request.uri())
-        .map_err(|_| malformed("A GET needs the parameter `query`."))?;
-    let object = |text: Option<String>| match text.filter(|text| !text.is_empty()) {
-        None => Ok(None),
-        Some(text) => serde_json::from_str(&text)
-            .map_err(|_| malformed("`variables` and `extensions` must be JSON objects.")),
+    let logged = Logged {
+        viewer: viewer_of(&context.caller).map(|viewer| viewer.user_id.0),
+        operation: Some("batch"),
+        ..Logged::default()
     };
-    Ok(Params {
-        query: params.query,
-        operation_name: params.operation_name.filter(|name| !name.is_empty()),
-        variables: object(params.variables)?,
-        extensions: object(params.extensions)?,
-    })
+    Ok(answer::executed_batch(&answers, media, logged))
 }
 
-fn malformed(message: &str) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, message)
+async fn answer_of(edge: &Edge, checked: Checked, incoming: &Incoming) -> Answer {
+    let cost = checked.cost;
+    let mut answer = execute(edge, checked, incoming.context.clone()).await;
+    if incoming.reports_cost {
+        let limit = edge.limits.settings.max_cost;
+        let report = async_graphql::value!({"requested": cost, "limit": limit});
+        answer.response.extensions.insert("cost".to_owned(), report);
+    }
+    answer
 }
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -259,25 +307,30 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// The signed-in person, if there is one.
-pub fn viewer_of(caller: &Caller) -> Option<&Viewer> {
-    match caller {
-        Caller::User(viewer) => Some(viewer),
-        _ => None,
-    }
-}
-
 impl Edge {
-    fn caller_of(&self, headers: &HeaderMap) -> Caller {
+    fn caller_of(&self, headers: &HeaderMap) -> (Caller, Option<Timestamp>) {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Caller::Anonymous;
+            return (Caller::Anonymous, None);
         };
-        match value.to_str().ok().and_then(bearer) {
-            Some(token) => self.caller(Some(token)),
-            None => Caller::Refused(
-                "The Authorization header must read `Bearer` and an access token.".to_owned(),
+        let Some(token) = value.to_str().ok().and_then(bearer) else {
+            let reason = "The Authorization header must read `Bearer` and an access token.";
+            return (Caller::Refused(reason.to_owned()), None);
+        };
+        match (self.authenticate)(token) {
+            Ok(authenticated) => (
+                Caller::User(authenticated.viewer),
+                Some(authenticated.expires_at),
             ),
+            Err(reason) => (Caller::Refused(reason), None),
         }
+    }
+
+    fn address_of(&self, request: &Request) -> std::net::IpAddr {
+        client_address(
+            request.headers(),
+            request.extensions(),
+            self.server.trusted_proxies,
+        )
     }
 }
 

@@ -1,17 +1,21 @@
-//! How operations come in and answers go out: HTTP and WebSocket on one path. Given two functions,
+//! How operations come in and answers go out: HTTP, WebSocket, server-sent events and multipart
+//! subscriptions on one path. Given two functions,
 //! `authenticate` and `execute`; knows no domain.
 
 mod accept;
+mod address;
 mod answer;
 mod headers;
 mod http;
+mod operation;
 mod origin;
+mod params;
+mod streams;
 mod ws;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use async_graphql::parser::types::OperationType;
 use axum::Router;
 use axum::routing::any;
 use entity::{Timestamp, Viewer};
@@ -21,7 +25,7 @@ pub use self::headers::{Logged, harden, observe};
 pub use self::origin::Origins;
 use crate::db::Clock;
 use crate::graphql::guard::{Checked, Limits};
-use crate::graphql::{Answer, Caller};
+use crate::graphql::{Answer, Documents, RequestContext};
 use crate::lifecycle::Lifecycle;
 use crate::settings::{ServerSettings, WebsocketSettings};
 
@@ -37,8 +41,8 @@ pub struct Authenticated {
 /// Checks an access token; the error is a sentence for the client.
 pub type Authenticate = Arc<dyn Fn(&str) -> Result<Authenticated, String> + Send + Sync>;
 
-/// Executes an operation for a caller, as a part of the request with this id.
-pub type Execute = Arc<dyn Fn(Checked, Caller, String) -> BoxStream<'static, Answer> + Send + Sync>;
+/// Executes an operation as a part of a request.
+pub type Execute = Arc<dyn Fn(Checked, RequestContext) -> BoxStream<'static, Answer> + Send + Sync>;
 
 /// What the edge needs to do its work. Cheap to clone.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ pub struct Parts {
     pub execute: Execute,
     /// What a request may ask for.
     pub limits: Limits,
+    /// The documents clients may name instead of sending them.
+    pub documents: Arc<Documents>,
     /// Which sites may talk to this server from a browser.
     pub origins: Origins,
     /// Sizes and times of HTTP.
@@ -79,15 +85,6 @@ impl Edge {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
-
-    /// Who sends this token, or none.
-    fn caller(&self, token: Option<&str>) -> Caller {
-        match token.map(|token| (self.authenticate)(token)) {
-            None => Caller::Anonymous,
-            Some(Ok(authenticated)) => Caller::User(authenticated.viewer),
-            Some(Err(reason)) => Caller::Refused(reason),
-        }
-    }
 }
 
 /// The path `/graphql`.
@@ -95,12 +92,4 @@ pub fn router(edge: Edge) -> Router {
     Router::new()
         .route("/graphql", any(http::handle))
         .with_state(edge)
-}
-
-fn operation_word(operation: OperationType) -> &'static str {
-    match operation {
-        OperationType::Query => "query",
-        OperationType::Mutation => "mutation",
-        OperationType::Subscription => "subscription",
-    }
 }

@@ -18,7 +18,8 @@ const FLOORS: &[&[&str]] = &[
     &["app"],
     &["delivery", "events", "jobs"],
     &["graphql"],
-    &["db", "crypto"],
+    &["limits"],
+    &["db", "crypto", "kv"],
     &["lifecycle", "telemetry"],
     &["settings"],
 ];

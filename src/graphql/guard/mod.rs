@@ -35,17 +35,32 @@ pub struct Limits {
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Params {
-    /// The document.
-    pub query: String,
+    /// The document; none when it is named by its hash or id.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// The id of a registered document.
+    #[serde(default)]
+    pub document_id: Option<String>,
     /// Which of its operations; needed when there are several.
     #[serde(default)]
     pub operation_name: Option<String>,
     /// The values of its variables.
     #[serde(default)]
     pub variables: Option<serde_json::Map<String, Value>>,
-    /// For extensions of the protocol; none is read yet.
+    /// For extensions of the protocol: `persistedQuery`.
     #[serde(default)]
     pub extensions: Option<serde_json::Map<String, Value>>,
+}
+
+impl Params {
+    /// Whether there is a document, or the name of one.
+    pub fn has_document(&self) -> bool {
+        let names_one =
+            |extensions: &serde_json::Map<_, _>| extensions.contains_key("persistedQuery");
+        self.query.is_some()
+            || self.document_id.is_some()
+            || self.extensions.as_ref().is_some_and(names_one)
+    }
 }
 
 /// A document within the limits, parsed once.
@@ -56,6 +71,8 @@ pub struct Checked {
     variables: Variables,
     /// Query, mutation or subscription.
     pub operation_type: OperationType,
+    /// What it costs: see `graphql.max_cost`.
+    pub cost: usize,
 }
 
 impl Checked {
@@ -86,10 +103,11 @@ impl Checked {
 /// `GRAPHQL_VALIDATION_FAILED`.
 pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
     let settings = &limits.settings;
-    scan::check(&params.query, settings)?;
+    let query = params.query.unwrap_or_default();
+    scan::check(&query, settings)?;
     let variables = Value::Object(params.variables.unwrap_or_default());
     variables::check(&variables, settings)?;
-    let mut document = parse_query(&params.query).map_err(|error| {
+    let mut document = parse_query(&query).map_err(|error| {
         // The parser repeats the line of the document; the place is enough.
         let place = error
             .positions()
@@ -117,6 +135,7 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
         operation_name,
         variables: Variables::from_json(variables),
         operation_type,
+        cost: counts.cost,
     })
 }
 

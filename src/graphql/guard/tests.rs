@@ -17,7 +17,7 @@ fn limits() -> Limits {
 
 fn refusal(query: &str) -> Option<String> {
     refusal_of(Params {
-        query: query.to_owned(),
+        query: Some(query.to_owned()),
         ..Params::default()
     })
 }
@@ -134,10 +134,10 @@ fn a_list_costs_its_page_times_its_items() {
     assert!(refusal(&doubling(10)).unwrap().contains("points of cost"));
     let by_variable = |first: serde_json::Value| {
         refusal_of(Params {
-            query: format!(
+            query: Some(format!(
                 "query($n:Int){{list(first:$n){{node{{{}}}}}}}",
                 "a ".repeat(150)
-            ),
+            )),
             variables: serde_json::json!({"n": first}).as_object().cloned(),
             ..Params::default()
         })
@@ -217,7 +217,7 @@ fn repeated_root_fields_and_guesses_are_refused() {
 fn variables_are_bounded_and_required_ones_present() {
     let with = |query: &str, variables: serde_json::Value| {
         refusal_of(Params {
-            query: query.to_owned(),
+            query: Some(query.to_owned()),
             variables: variables.as_object().cloned(),
             ..Params::default()
         })
@@ -271,7 +271,7 @@ proptest! {
         let query = format!("{{{}}}", names.join(" "));
         let mut tight = limits();
         tight.settings.max_tokens = names.len() + 1;
-        let params = Params { query, ..Params::default() };
+        let params = Params { query: Some(query), ..Params::default() };
         prop_assert!(check(&tight, params).is_err());
     }
 }

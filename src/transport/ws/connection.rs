@@ -1,6 +1,7 @@
 //! One socket, one task, one loop.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,11 +15,11 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::protocol::{ClientMessage, Close, ServerMessage, token};
-use crate::graphql::guard::{self, Checked, Params};
-use crate::graphql::{Answer, Caller, stamp};
+use crate::graphql::guard::{Checked, Params};
+use crate::graphql::{Answer, Caller, RequestContext, stamp};
 use crate::transport::headers::new_request_id;
-use crate::transport::http::{execute, viewer_of};
-use crate::transport::{Edge, answer, operation_word};
+use crate::transport::operation::{execute, operation_word, prepare, subscribe, viewer_of};
+use crate::transport::{Edge, answer};
 
 /// A token that ends does not end all sockets of a login storm in the same second: each may stay
 /// longer by up to a tenth of what its token had left, but no more than this.
@@ -33,6 +34,8 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 pub struct Connection {
     edge: Edge,
     socket: WebSocket,
+    /// From where the client came.
+    address: IpAddr,
     /// None before the connection is acknowledged.
     caller: Option<Caller>,
     running: HashMap<String, AbortHandle>,
@@ -68,13 +71,14 @@ impl From<Close> for End {
 }
 
 impl Connection {
-    pub fn new(edge: Edge, socket: WebSocket) -> Self {
+    pub fn new(edge: Edge, socket: WebSocket, address: IpAddr) -> Self {
         edge.sockets.fetch_add(1, Ordering::Relaxed);
         metrics::gauge!("websocket_connections").increment(1.0);
         let init = Duration::from_secs(edge.websocket.init_timeout_seconds);
         let ping = Duration::from_secs(edge.websocket.ping_interval_seconds);
         Self {
             socket,
+            address,
             caller: None,
             running: HashMap::new(),
             answers: SelectAll::new(),
@@ -155,7 +159,13 @@ impl Connection {
             }
             ClientMessage::Ping { payload } => self.send(&ServerMessage::Pong { payload }).await,
             ClientMessage::Pong {} => Ok(()),
-            ClientMessage::Subscribe { id, payload } => self.subscribe(id, read(payload)?).await,
+            ClientMessage::Subscribe { id, payload } => {
+                let params: Params = read(payload)?;
+                if !params.has_document() {
+                    return Err(Close::BadMessage.into());
+                }
+                self.subscribe(id, params).await
+            }
             ClientMessage::Complete { id } => {
                 if let Some(handle) = self.running.remove(&id) {
                     handle.abort();
@@ -197,7 +207,7 @@ impl Connection {
         }
         let request_id = new_request_id();
         let viewer = viewer_of(&caller).map(|viewer| tracing::field::display(viewer.user_id.0));
-        let checked = match guard::check(&self.edge.limits, params) {
+        let checked = match prepare(&self.edge, params, &caller).await {
             Ok(checked) => checked,
             Err(error) => {
                 let mut response = error.into_response();
@@ -220,7 +230,12 @@ impl Connection {
             name = checked.name_for_log(),
             "socket operation"
         );
-        let answers = self.answers_of(checked, caller, request_id);
+        let context = RequestContext {
+            caller,
+            address: self.address,
+            request_id,
+        };
+        let answers = self.answers_of(checked, context);
         let (handle, registration) = AbortHandle::new_pair();
         let key = id.clone();
         let steps = answers
@@ -233,17 +248,12 @@ impl Connection {
         Ok(())
     }
 
-    fn answers_of(
-        &self,
-        checked: Checked,
-        caller: Caller,
-        request_id: String,
-    ) -> BoxStream<'static, Answer> {
+    fn answers_of(&self, checked: Checked, context: RequestContext) -> BoxStream<'static, Answer> {
         if checked.operation_type == OperationType::Subscription {
-            return (self.edge.execute)(checked, caller, request_id);
+            return subscribe(&self.edge, checked, context);
         }
         let edge = self.edge.clone();
-        once(async move { execute(&edge, checked, caller, &request_id).await }).boxed()
+        once(async move { execute(&edge, checked, context).await }).boxed()
     }
 
     async fn answer(&mut self, id: String, step: Step) -> Flow {

@@ -7,6 +7,8 @@
 mod connection;
 mod protocol;
 
+use std::net::IpAddr;
+
 use axum::extract::WebSocketUpgrade;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
@@ -17,7 +19,12 @@ use super::Edge;
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Answers a handshake; none when the client does not offer our protocol.
-pub fn upgrade(edge: Edge, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Option<Response> {
+pub fn upgrade(
+    edge: Edge,
+    upgrade: WebSocketUpgrade,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Option<Response> {
     let offered = headers
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .iter()
@@ -40,7 +47,7 @@ pub fn upgrade(edge: Edge, upgrade: WebSocketUpgrade, headers: &HeaderMap) -> Op
             .on_upgrade(move |socket| {
                 let tracker = edge.lifecycle.tasks.clone();
                 // Counted among what a graceful stop waits for.
-                tracker.track_future(Connection::new(edge, socket).run())
+                tracker.track_future(Connection::new(edge, socket, address).run())
             }),
     )
 }

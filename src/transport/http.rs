@@ -215,27 +215,18 @@ async fn run_one(edge: &Edge, params: Params, incoming: Incoming) -> Result<Resp
         name: Some(checked.name_for_log()),
         code: None,
     };
-    match accepted.answer.filter(|_| !is_subscription) {
-        Some(media) => {
-            let answer = answer_of(edge, checked, &incoming).await;
-            Ok(answer::executed(answer, media, logged))
-        }
-        None => {
-            let answers: BoxStream<'static, Answer> = if is_subscription {
-                subscribe(edge, checked, context.clone())
-            } else {
-                let answer = answer_of(edge, checked, &incoming).await;
-                stream::once(async { answer }).boxed()
-            };
-            Ok(streams::respond(
-                edge,
-                *accepted,
-                answers,
-                incoming.ends_at,
-                logged,
-            ))
-        }
+    if let Some(media) = accepted.answer.filter(|_| !is_subscription) {
+        let answer = answer_of(edge, checked, &incoming).await;
+        return Ok(answer::executed(answer, media, logged));
     }
+    let answers: BoxStream<'static, Answer> = if is_subscription {
+        subscribe(edge, checked, context.clone())
+    } else {
+        let answer = answer_of(edge, checked, &incoming).await;
+        stream::once(async { answer }).boxed()
+    };
+    let ends_at = incoming.ends_at;
+    Ok(streams::respond(edge, *accepted, answers, ends_at, logged))
 }
 
 /// Runs the operations of a batch one after the other, so that a batch holds no more of the server

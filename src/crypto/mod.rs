@@ -10,6 +10,18 @@ pub fn sha256(data: impl AsRef<[u8]>) -> [u8; 32] {
     Sha256::digest(data).into()
 }
 
+/// Bytes as hexadecimal digits, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String does not fail.
+            write!(text, "{byte:02x}").ok();
+            text
+        })
+}
+
 /// Bytes nobody can guess, from the operating system.
 ///
 /// # Panics

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::guard::Params;
 use super::{ApiError, Caller, ErrorCode};
-use crate::crypto;
+use crate::crypto::{self, hex};
 use crate::kv::Kv;
 use crate::settings::PersistedDocumentsSettings;
 
@@ -312,16 +312,6 @@ fn read_folder(folder: &Path, trusted: &mut HashMap<String, String>) -> Result<(
         }
     }
     Ok(())
-}
-
-fn hex(hash: &Hash) -> String {
-    use std::fmt::Write;
-    hash.iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String does not fail.
-            write!(text, "{byte:02x}").ok();
-            text
-        })
 }
 
 fn unhex(text: &str) -> Option<Hash> {

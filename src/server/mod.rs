@@ -1,5 +1,6 @@
 //! The running process: ports, routes, the lines at start, and the order of its end.
 
+mod accept;
 mod health;
 mod listen;
 mod pages;
@@ -10,11 +11,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, Method, header};
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+pub use self::accept::serve as serve_on;
 pub use self::listen::ListenError;
 use crate::app::{App, StartError};
 use crate::db::Clock;
@@ -60,6 +62,8 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
+    // Each connection is an open file, and the usual limit of 1,024 was meant for other programs.
+    rlimit::increase_nofile_limit(u64::MAX).ok();
     // Ports first: a taken one must not leave a migrated database behind.
     let metrics_listener = listen::metrics(&settings).await?;
     let listener = match role {
@@ -85,18 +89,15 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     );
     tokio::spawn(check_mail(app.clone()));
     let numbers = Router::new().route("/metrics", get(move || async move { counters.render() }));
-    let ended = lifecycle.ended.clone();
-    tokio::spawn(async move {
-        let server = axum::serve(metrics_listener, numbers);
-        server.with_graceful_shutdown(ended.cancelled_owned()).await
-    });
+    let (settings, ended) = (app.settings.server.clone(), lifecycle.ended.clone());
+    tokio::spawn(async move { serve_on(metrics_listener, numbers, &settings, ended).await });
     if role != Role::Server {
         let runner = worker::runner(&app);
         lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
     }
     announce(&app, role);
     match listener {
-        Some(listener) => serve(&app, listener, &lifecycle).await?,
+        Some(listener) => serve(&app, listener, &lifecycle).await,
         None => lifecycle.draining.cancelled().await,
     }
     lifecycle
@@ -108,25 +109,22 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn serve(app: &App, listener: TcpListener, lifecycle: &Lifecycle) -> std::io::Result<()> {
-    let most = Duration::from_secs(app.settings.server.shutdown_seconds);
+async fn serve(app: &App, listener: TcpListener, lifecycle: &Lifecycle) {
+    let settings = &app.settings.server;
     let router = router(app, lifecycle);
-    let server = axum::serve(listener, router)
-        .with_graceful_shutdown(lifecycle.draining.clone().cancelled_owned());
+    let server = serve_on(listener, router, settings, lifecycle.draining.clone());
     let overdue = async {
         lifecycle.draining.cancelled().await;
-        crate::lifecycle::pause(most).await;
+        crate::lifecycle::pause(Duration::from_secs(settings.shutdown_seconds)).await;
     };
-    tokio::select! {
-        result = server => result,
-        () = overdue => Ok(()),
-    }
+    tokio::select! { () = server => {}, () = overdue => {} }
 }
 
 /// Every route of the main port.
 pub fn router(app: &App, lifecycle: &Lifecycle) -> Router {
     let edge = edge(app, lifecycle);
-    let cors = cors(edge.origins.clone());
+    let origins = edge.origins.clone();
+    let cors = cors(origins.clone());
     let mut router = transport::router(edge)
         .layer(cors)
         .merge(pages::router(app))
@@ -135,6 +133,9 @@ pub fn router(app: &App, lifecycle: &Lifecycle) -> Router {
     let shows_mail = settings.mail.effective_transport() == EffectiveTransport::Mailbox;
     if shows_mail && !settings.is_production() {
         router = router.merge(mailbox::router(settings.mail.mailbox_folder.clone()));
+    }
+    if !settings.is_production() {
+        router = router.layer(from_fn_with_state(origins, transport::check_host));
     }
     router
         .layer(from_fn(transport::harden))
@@ -160,6 +161,7 @@ fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
         documents: app.documents.clone(),
         origins: Origins::new(
             settings.server.allowed_origins.clone(),
+            &settings.public_url(),
             !settings.is_production(),
         ),
         server: settings.server.clone(),
@@ -180,6 +182,10 @@ fn cors(origins: Origins) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("x-request-id"),
+            HeaderName::from_static("graphql-cost"),
+            // Apollo's clients say so who they are.
+            HeaderName::from_static("apollographql-client-name"),
+            HeaderName::from_static("apollographql-client-version"),
         ])
         .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
         .max_age(Duration::from_hours(2))

@@ -28,6 +28,8 @@ pub struct ServerSettings {
     pub operation_timeout_seconds: u64,
     /// How long a client has to send the headers of a request, in seconds.
     pub header_timeout_seconds: u64,
+    /// How long a client may leave an answer unread, in seconds.
+    pub write_timeout_seconds: u64,
     /// The most connections at once.
     pub max_connections: usize,
     /// How many proxies in front are believed in what they say of the client's address.
@@ -68,6 +70,12 @@ impl ServerSettings {
             errors,
             "server.header_timeout_seconds",
             self.header_timeout_seconds,
+            1,
+        );
+        at_least(
+            errors,
+            "server.write_timeout_seconds",
+            self.write_timeout_seconds,
             1,
         );
         at_least(errors, "server.max_connections", self.max_connections, 1);

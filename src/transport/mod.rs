@@ -22,7 +22,7 @@ use entity::{Timestamp, Viewer};
 use futures_util::stream::BoxStream;
 
 pub use self::headers::{Logged, harden, observe};
-pub use self::origin::Origins;
+pub use self::origin::{Origins, check_host};
 use crate::db::Clock;
 use crate::graphql::guard::{Checked, Limits};
 use crate::graphql::{Answer, Documents, RequestContext};

@@ -12,8 +12,7 @@ use crate::support::{Person, Reply, TestApp};
 const DOCUMENT: &str = "{ __typename }";
 
 fn sha256(text: &str) -> String {
-    let hash = taskflow::crypto::sha256(text);
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    taskflow::crypto::hex(&taskflow::crypto::sha256(text))
 }
 
 fn hashed(hash: &str) -> Value {

@@ -286,10 +286,13 @@ async fn a_body_over_the_cap_is_413() {
 async fn pages_of_other_sites_are_refused_and_our_own_and_listed_ones_are_not() {
     let app = TestApp::with(
         Embedded,
-        &[(
-            "ALLOWED_ORIGINS",
-            "https://app.example.org,https://b.example",
-        )],
+        &[
+            (
+                "ALLOWED_ORIGINS",
+                "https://app.example.org,https://b.example",
+            ),
+            ("TASKFLOW_SERVER__PUBLIC_URL", "https://me.example"),
+        ],
     )
     .await;
     let cases: [(&[(&str, &str)], bool); 12] = [
@@ -337,6 +340,11 @@ async fn production_trusts_no_loopback_page_and_shows_neither_graphiql_nor_the_m
     ];
     let app = TestApp::with(Embedded, &settings).await;
     let request = post().header(header::ORIGIN, "http://localhost:5173");
+    app.ask(request, TYPENAME).await.refused(403, "FORBIDDEN");
+    // A name that somebody else let point here makes their page no page of ours.
+    let request = post()
+        .header(header::ORIGIN, "http://evil.example")
+        .header(header::HOST, "evil.example");
     app.ask(request, TYPENAME).await.refused(403, "FORBIDDEN");
     for path in ["/graphiql", "/mailbox", "/schema.graphql"] {
         assert_eq!(app.get(path).await.status, StatusCode::NOT_FOUND, "{path}");

@@ -12,6 +12,7 @@ mod support;
 mod accounts;
 mod arrows;
 mod assignment;
+mod connections;
 mod disk;
 mod documents;
 mod end_to_end;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::message::hex;
+use crate::crypto::hex;
 use crate::delivery::{EmailMessage, Outcome};
 
 /// Makes the names of unfinished files differ when two writers meet.

@@ -2,7 +2,6 @@
 //!
 //! The same [`EmailMessage`] always gives the same bytes: date, Message-ID and boundary come from it and nothing is random.
 
-use std::fmt::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::address::Envelope;
@@ -13,6 +12,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use sha2::{Digest, Sha256};
 
+use crate::crypto::hex;
 use crate::delivery::EmailMessage;
 
 /// The longest name and subject, in characters. A header line must stay under 998 bytes (RFC 5322 section 2.1.1), and a
@@ -88,15 +88,6 @@ fn part(kind: ContentType, text: &str) -> SinglePart {
 /// A boundary that no text can contain: `=_` never appears in quoted-printable (RFC 2045 section 6.7).
 fn boundary(id: &str) -> String {
     format!("=_{}", hex(&Sha256::digest(id)[..16]))
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn mailbox(name: &str, text: &str) -> Option<Mailbox> {

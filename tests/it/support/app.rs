@@ -140,11 +140,8 @@ impl TestApp {
         let address = listener.local_addr().expect("an address");
         let router = self.router.clone();
         let ended = self.lifecycle.ended.clone();
-        tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(ended.cancelled_owned())
-                .await
-        });
+        let settings = self.app.settings.server.clone();
+        tokio::spawn(async move { server::serve_on(listener, router, &settings, ended).await });
         address
     }
 

@@ -1,0 +1,142 @@
+//! Connections below GraphQL: clients that are slow, too many, or call the server by another name.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{Request, header};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::Mode::Embedded;
+use crate::support::TestApp;
+use crate::support::process::PATIENCE;
+
+const GET: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// Reads the answer to one [`GET`].
+async fn answer(stream: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while !text.ends_with(b"\r\n\r\n") {
+        let read = timeout(PATIENCE, stream.read(&mut byte)).await.unwrap();
+        assert_eq!(read.unwrap(), 1, "{}", String::from_utf8_lossy(&text));
+        text.extend(byte);
+    }
+    let head = String::from_utf8(text).unwrap().to_lowercase();
+    let (_, after) = head.split_once("content-length: ").unwrap();
+    let length = after.split_once("\r\n").unwrap().0.parse().unwrap();
+    let mut body = vec![0; length];
+    let read = timeout(PATIENCE, stream.read_exact(&mut body)).await;
+    read.unwrap().unwrap();
+    head
+}
+
+/// That the server ends the connection, whichever way.
+async fn is_closed(mut stream: TcpStream) {
+    let mut rest = Vec::new();
+    let end = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+    if let Err(error) = end.expect("the connection ends") {
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_headers_is_cut_off() {
+    let settings = [("TASKFLOW_SERVER__HEADER_TIMEOUT_SECONDS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let address = app.listen().await;
+    let silent = connect(address).await;
+    let mut slow = connect(address).await;
+    slow.write_all(b"POST /graphql HTTP/1.1\r\nHost: local")
+        .await
+        .unwrap();
+    let mut idle = connect(address).await;
+    idle.write_all(GET).await.unwrap();
+    assert!(answer(&mut idle).await.starts_with("http/1.1 200"));
+    for stream in [silent, slow, idle] {
+        is_closed(stream).await;
+    }
+    let mut good = connect(address).await;
+    good.write_all(GET).await.unwrap();
+    assert!(answer(&mut good).await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_body_is_told_so() {
+    let settings = [("TASKFLOW_SERVER__OPERATION_TIMEOUT_SECONDS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let mut slow = connect(app.listen().await).await;
+    slow.write_all(
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+          Content-Length: 50\r\n\r\n{\"query\":",
+    )
+    .await
+    .unwrap();
+    assert!(answer(&mut slow).await.starts_with("http/1.1 408"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off() {
+    let settings = [("TASKFLOW_SERVER__WRITE_TIMEOUT_SECONDS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let mut greedy = connect(app.listen().await).await;
+    let request = b"GET /schema.graphql HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // Asks on and on and reads nothing: until the answers are stuck, and then the requests, too.
+    let stuck = async { while greedy.write_all(request).await.is_ok() {} };
+    timeout(PATIENCE, stuck).await.expect("the server ends it");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_cap_wait_their_turn() {
+    let settings = [("TASKFLOW_SERVER__MAX_CONNECTIONS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let address = app.listen().await;
+    let mut first = connect(address).await;
+    first.write_all(GET).await.unwrap();
+    answer(&mut first).await;
+    let mut second = connect(address).await;
+    second.write_all(GET).await.unwrap();
+    for _ in 0..3 {
+        first.write_all(GET).await.unwrap();
+        answer(&mut first).await;
+    }
+    let error = second.try_read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    drop(first);
+    assert!(answer(&mut second).await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn headers_without_end_are_refused() {
+    let app = TestApp::start(Embedded).await;
+    let mut stream = connect(app.listen().await).await;
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ")
+        .await
+        .unwrap();
+    let mut sent = 0;
+    while sent < 10_000_000 && stream.write_all(&[b'x'; 10_000]).await.is_ok() {
+        sent += 10_000;
+    }
+    assert!(sent < 10_000_000, "the server read it all");
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_point_here_opens_no_page() {
+    let app = TestApp::start(Embedded).await;
+    let get = async |path: &str, host: &'static str| {
+        let request = Request::get(path).header(header::HOST, host);
+        let request = request.body(Body::empty()).unwrap();
+        app.anybody().send(request).await.status.as_u16()
+    };
+    for path in ["/mailbox", "/graphiql", "/schema.graphql", "/graphql"] {
+        assert_eq!(get(path, "rebound.evil.example:8080").await, 421, "{path}");
+        assert_ne!(get(path, "localhost:8080").await, 421, "{path}");
+    }
+}

@@ -92,7 +92,7 @@ clients=tests/clients
 stamp=$clients/node_modules/.installed-lock.json
 if ! cmp -s "$clients/package-lock.json" "$stamp" || [ ! -x "$clients/node_modules/.bin/node" ]; then
     echo "test-deps: installing the npm clients …"
-    (cd "$clients" && npm ci --loglevel=error) || fail "npm ci failed in $clients"
+    (cd "$clients" && npm ci --include=dev --loglevel=error) || fail "npm ci failed in $clients"
     "$clients/node_modules/.bin/node" --version >/dev/null ||
         fail "the Node.js of the npm package \`node\` does not run on this machine"
     cp "$clients/package-lock.json" "$stamp"

@@ -13,6 +13,7 @@ mod accounts;
 mod arrows;
 mod assignment;
 mod connections;
+mod clients;
 mod disk;
 mod documents;
 mod end_to_end;

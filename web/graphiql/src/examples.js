@@ -60,10 +60,11 @@ export const examples = [
     query: register(
       "RegisterAda",
       `# 1 · Register Ada
-# Press the play button. Then look at the line below
-# the answer: this page now knows {{ada.token}} and
-# {{ada.id}} and fills them in in the other tabs.
-# Is the name taken already? Then go on with tab 3.`,
+# Press the play button. Then look at the
+# line below the answer: this page now knows
+# {{ada.token}} and {{ada.id}} and fills
+# them in in the other tabs. Is the name
+# taken already? Then go on with tab 3.`,
       "ada@example.org",
       "ada",
       "Ada Lovelace",
@@ -73,8 +74,9 @@ export const examples = [
     query: register(
       "RegisterBob",
       `# 2 · Register Bob
-# The second person: Ada will give Bob a task.
-# Is the name taken already? Then go on with tab 3.`,
+# The second person: Ada will give Bob a
+# task. Is the name taken already? Then go
+# on with tab 3.`,
       "bob@example.org",
       "bob",
       "Bob Hopper",
@@ -82,18 +84,20 @@ export const examples = [
   },
   {
     query: `# 3 · Log in
-# Only needed if tab 1 or 2 said "taken", or if a token
-# has expired. The play button asks which of the two
-# to run: run both, one after the other.
+# Only needed if tab 1 or 2 said "taken", or
+# if a token has expired. The play button
+# asks which of the two to run: run both,
+# one after the other.
 
 ${logIn("LogInAsAda", "ada")}
 ${logIn("LogInAsBob", "bob")}`,
   },
   {
     query: `# 4 · Wait for tasks, as Bob
-# Run this as Bob (see Headers) and leave it running.
-# Then run tabs 5 and 6 and come back: the task is here,
-# without asking again. The mail is at /mailbox
+# Run this as Bob (see Headers) and leave it
+# running. Then run tabs 5 and 6 and come
+# back: the task is here, without asking
+# again. The mail is at /mailbox
 
 subscription TaskAssigned {
   taskAssigned {
@@ -122,9 +126,10 @@ subscription TaskAssigned {
   },
   {
     query: `# 5 · Create a task, as Ada
-# Change the title under Variables if you like. The new
-# task is {{task.id}} from now on. Nobody has to do it
-# yet: assignee is null.
+# Change the title under Variables if you
+# like. The new task is {{task.id}} from now
+# on. Nobody has to do it yet: assignee is
+# null.
 
 mutation CreateTask($input: CreateTaskInput!) {
   createTask(input: $input) {
@@ -157,8 +162,8 @@ mutation CreateTask($input: CreateTaskInput!) {
   },
   {
     query: `# 6 · Give the task to Bob, as Ada
-# Run it, then look at tab 4 (if you left it running)
-# and at Bob's mail at /mailbox
+# Run it, then look at tab 4 (if you left it
+# running) and at Bob's mail at /mailbox
 
 mutation AssignTask($input: AssignTaskInput!) {
   assignTask(input: $input) {
@@ -184,8 +189,8 @@ mutation AssignTask($input: AssignTaskInput!) {
   },
   {
     query: `# 7 · Bob's tasks
-# The tasks Bob may see. Put {{ada.token}} under Headers
-# to see Ada's instead.
+# The tasks Bob may see. Put {{ada.token}}
+# under Headers to see Ada's instead.
 
 query MyTasks {
   viewer {

@@ -190,21 +190,25 @@ mutation ${e} {
   }
 }
 `,sx=[{query:QV("RegisterAda",`# 1 \xB7 Register Ada
-# Press the play button. Then look at the line below
-# the answer: this page now knows {{ada.token}} and
-# {{ada.id}} and fills them in in the other tabs.
-# Is the name taken already? Then go on with tab 3.`,"ada@example.org","ada","Ada Lovelace")},{query:QV("RegisterBob",`# 2 \xB7 Register Bob
-# The second person: Ada will give Bob a task.
-# Is the name taken already? Then go on with tab 3.`,"bob@example.org","bob","Bob Hopper")},{query:`# 3 \xB7 Log in
-# Only needed if tab 1 or 2 said "taken", or if a token
-# has expired. The play button asks which of the two
-# to run: run both, one after the other.
+# Press the play button. Then look at the
+# line below the answer: this page now knows
+# {{ada.token}} and {{ada.id}} and fills
+# them in in the other tabs. Is the name
+# taken already? Then go on with tab 3.`,"ada@example.org","ada","Ada Lovelace")},{query:QV("RegisterBob",`# 2 \xB7 Register Bob
+# The second person: Ada will give Bob a
+# task. Is the name taken already? Then go
+# on with tab 3.`,"bob@example.org","bob","Bob Hopper")},{query:`# 3 \xB7 Log in
+# Only needed if tab 1 or 2 said "taken", or
+# if a token has expired. The play button
+# asks which of the two to run: run both,
+# one after the other.
 
 ${ZV("LogInAsAda","ada")}
 ${ZV("LogInAsBob","bob")}`},{query:`# 4 \xB7 Wait for tasks, as Bob
-# Run this as Bob (see Headers) and leave it running.
-# Then run tabs 5 and 6 and come back: the task is here,
-# without asking again. The mail is at /mailbox
+# Run this as Bob (see Headers) and leave it
+# running. Then run tabs 5 and 6 and come
+# back: the task is here, without asking
+# again. The mail is at /mailbox
 
 subscription TaskAssigned {
   taskAssigned {
@@ -229,9 +233,10 @@ subscription TaskAssigned {
   }
 }
 `,headers:ix("bob")},{query:`# 5 \xB7 Create a task, as Ada
-# Change the title under Variables if you like. The new
-# task is {{task.id}} from now on. Nobody has to do it
-# yet: assignee is null.
+# Change the title under Variables if you
+# like. The new task is {{task.id}} from now
+# on. Nobody has to do it yet: assignee is
+# null.
 
 mutation CreateTask($input: CreateTaskInput!) {
   createTask(input: $input) {
@@ -253,8 +258,8 @@ mutation CreateTask($input: CreateTaskInput!) {
   }
 }
 `,variables:XV({input:{title:"Write the release notes",description:"Two paragraphs, for people.",priority:"HIGH"}}),headers:ix("ada")},{query:`# 6 \xB7 Give the task to Bob, as Ada
-# Run it, then look at tab 4 (if you left it running)
-# and at Bob's mail at /mailbox
+# Run it, then look at tab 4 (if you left it
+# running) and at Bob's mail at /mailbox
 
 mutation AssignTask($input: AssignTaskInput!) {
   assignTask(input: $input) {
@@ -275,8 +280,8 @@ mutation AssignTask($input: AssignTaskInput!) {
   }
 }
 `,variables:XV({input:{taskId:"{{task.id}}",assigneeId:"{{bob.id}}"}}),headers:ix("ada")},{query:`# 7 \xB7 Bob's tasks
-# The tasks Bob may see. Put {{ada.token}} under Headers
-# to see Ada's instead.
+# The tasks Bob may see. Put {{ada.token}}
+# under Headers to see Ada's instead.
 
 query MyTasks {
   viewer {

@@ -1,9 +1,11 @@
 //! The wiring: from settings to the parts everything is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::Context;
 use sea_orm::DatabaseBackend;
+use tokio::time::timeout;
 
 use crate::auth::{KeyError, Keys, Passwords, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
@@ -11,8 +13,12 @@ use crate::delivery::email::{EmailTransport, TransportError};
 use crate::events::{self, Bus, Feed};
 use crate::graphql::{Documents, ManifestError};
 use crate::kv::Kv;
+use crate::limits::Limiter;
 use crate::notifications::Templates;
 use crate::settings::Settings;
+
+/// How long the first connection to Redis is waited for, beside the start.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 /// The parts of a running process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +37,8 @@ pub struct Parts {
     pub bus: Bus,
     /// What replicas share for a short while.
     pub kv: Kv,
+    /// How often who may do what.
+    pub limiter: Limiter,
     /// The streams followed in this process.
     pub feed: Feed,
     /// Hashes passwords.
@@ -94,6 +102,11 @@ impl App {
         let (bus, driver) = Bus::new(&settings.redis)?;
         let kv = Kv::new(&settings.redis)?;
         let documents = Documents::load(&settings.persisted_documents, kv.clone())?;
+        if kv.is_shared() {
+            let kv = kv.clone();
+            // So that the first request finds a connection.
+            tokio::spawn(async move { timeout(WARM_UP, kv.is_up()).await });
+        }
         let db = Db::connect(&settings.database, clock.clone()).await?;
         if settings.migrate_on_start() {
             db.migrate_up().await?;
@@ -103,6 +116,7 @@ impl App {
                 return Err(StartError::NotMigrated(missing));
             }
         }
+        let limiter = Limiter::new(&settings, kv.clone(), clock.clone());
         let keys = Keys::load(&settings.auth, !settings.is_production())?;
         let tokens = Tokens::new(keys, &settings.auth, settings.issuer(), clock);
         let feed = Feed::open(db.clone(), &settings.events).await?;
@@ -112,6 +126,7 @@ impl App {
             documents: Arc::new(documents),
             bus,
             kv,
+            limiter,
             feed,
             passwords,
             tokens,

@@ -6,7 +6,7 @@
 //! wakes the followers of a stream and the [`worker`]. `docs/ARCHITECTURE.md` walks through it.
 //!
 //! Arrows point downward: transport, schema and worker to the domains; those to events, jobs and
-//! graphql; those to db and crypto; and all to the crate `entity`. A test reads the imports.
+//! graphql; those to limits, db and crypto; and all to the crate `entity`. A test reads the imports.
 
 pub mod accounts;
 pub mod app;
@@ -20,6 +20,7 @@ pub mod graphql;
 pub mod jobs;
 pub mod kv;
 pub mod lifecycle;
+pub mod limits;
 pub mod mailbox;
 pub mod notifications;
 pub mod schema;

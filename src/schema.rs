@@ -12,14 +12,14 @@ use async_graphql::{
 use chrono::{DateTime, Utc};
 use entity::{TaskId, UserId};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
 use crate::auth::AuthMutation;
 use crate::graphql::guard::{Checked, Limits};
 use crate::graphql::{
-    self, Answer, ApiError, ContextExt, ErrorCode, Kind, OpaqueCursor, RequestContext,
+    self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
 use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task};
 use crate::telemetry;
@@ -145,8 +145,35 @@ impl Api {
         }
     }
 
-    /// Executes an operation that the guard has let pass.
+    /// Executes an operation that the guard has let pass, if the limits let it pass too: over
+    /// whatever transport it came, alone or in a batch, it is counted here.
     pub fn execute(&self, checked: Checked, context: RequestContext) -> BoxStream<'static, Answer> {
+        let api = self.clone();
+        let begun = async move {
+            let meter = Meter::new(api.app.limiter.clone(), &context);
+            match meter.begin(&context.caller, checked.root_fields).await {
+                Ok(()) => api.run(checked, context, meter),
+                Err(error) => {
+                    let mut response = error.into_response();
+                    graphql::stamp(&mut response, &context.request_id);
+                    let answer = Answer {
+                        response,
+                        executed: false,
+                        standing: meter.standing(),
+                    };
+                    stream::once(async { answer }).boxed()
+                }
+            }
+        };
+        stream::once(begun).flatten().boxed()
+    }
+
+    fn run(
+        &self,
+        checked: Checked,
+        context: RequestContext,
+        meter: Meter,
+    ) -> BoxStream<'static, Answer> {
         let executed = Arc::new(AtomicBool::new(false));
         // New for each operation: nothing one person loaded is ever answered to another.
         let request_id = context.request_id.clone();
@@ -155,6 +182,7 @@ impl Api {
             .data(self.app.clone())
             .data(context)
             .data(UserLoader::default())
+            .data(meter.clone())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);
         let answers = InRequest {
@@ -167,6 +195,7 @@ impl Api {
                 Answer {
                     response,
                     executed: executed.load(Ordering::Relaxed),
+                    standing: meter.standing(),
                 }
             })
             .boxed()

@@ -9,5 +9,5 @@ mod store;
 
 pub use self::api::{AccountsQuery, User, UserLoader, Viewer, load_user};
 pub use self::error::AccountError;
-pub use self::service::{NewUser, create, find_by_login_name, grant, problems};
+pub use self::service::{NewUser, create, find_by_login_name, folded, grant, problems};
 pub use self::store::{find, note_login, roles};

@@ -135,13 +135,18 @@ fn taken(error: DbError) -> AccountError {
     )])
 }
 
+/// The one form of all ways to write an e-mail address or a user name.
+pub fn folded(name: &str) -> String {
+    let name = name.trim();
+    normal_email(name).unwrap_or_else(|| name.to_lowercase())
+}
+
 /// The user with this e-mail address or user name, in any case.
 ///
 /// # Errors
 /// The database's failure.
 pub async fn find_by_login_name(app: &App, name: &str) -> Result<Option<Model>, DbError> {
-    let name = name.trim();
-    let name = &normal_email(name).unwrap_or_else(|| name.to_lowercase());
+    let name = &folded(name);
     app.db
         .read(|db| async move { store::find_by_login_name(&db, name).await })
         .await

@@ -1,13 +1,16 @@
 //! Signing in and out, in GraphQL.
 
+use std::collections::BTreeSet;
+
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::AuthError;
 use super::service::{self, SignedIn};
-use crate::accounts::{NewUser, User};
+use crate::accounts::{NewUser, User, folded};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, UserError};
+use crate::limits::{Bucket, Charge, Key};
 
 /// The account to make. Give an e-mail address, a user name, or both.
 #[derive(InputObject)]
@@ -86,6 +89,8 @@ impl AuthMutation {
         #[graphql(desc = "The account to make.")] input: RegisterInput,
     ) -> Result<AuthPayload, ApiError> {
         let new = NewUser::tidy(input.email, input.username, &input.name);
+        let names = [&new.email, &new.username].into_iter().flatten();
+        count(ctx, Bucket::RegisterAddress, Bucket::RegisterAccount, names).await?;
         payload(service::register(ctx.app(), new, input.password).await)
     }
 
@@ -95,6 +100,9 @@ impl AuthMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "Who logs in.")] input: LoginInput,
     ) -> Result<AuthPayload, ApiError> {
+        let name = [&input.identifier];
+        // Before the password is hashed: what is refused here costs next to nothing.
+        count(ctx, Bucket::LoginAddress, Bucket::LoginAccount, name).await?;
         payload(service::login(ctx.app(), &input.identifier, input.password).await)
     }
 
@@ -122,6 +130,21 @@ impl AuthMutation {
             user_errors: Vec::new(),
         })
     }
+}
+
+/// Counts a try, by the address it came from and by the names that were typed.
+async fn count(
+    ctx: &Context<'_>,
+    by_address: Bucket,
+    by_account: Bucket,
+    names: impl IntoIterator<Item = &String>,
+) -> Result<(), ApiError> {
+    let meter = ctx.meter();
+    let keys: BTreeSet<String> = names.into_iter().map(|name| folded(name)).collect();
+    let of_account = |name: String| Charge::one(by_account, Key::account(&name));
+    let mut charges = vec![meter.at_address(by_address)];
+    charges.extend(keys.into_iter().map(of_account));
+    meter.charge(&charges).await
 }
 
 fn payload(result: Result<SignedIn, AuthError>) -> Result<AuthPayload, ApiError> {

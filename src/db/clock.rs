@@ -50,7 +50,8 @@ impl Clock {
         self.sql_after(db, TimeDelta::zero())
     }
 
-    fn offset(&self) -> TimeDelta {
+    /// How far tests have turned the clock.
+    pub fn offset(&self) -> TimeDelta {
         TimeDelta::microseconds(self.offset_micros.load(Ordering::Relaxed))
     }
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use async_graphql::{Context, Response};
 use entity::Viewer;
 
-use super::{ApiError, ErrorCode};
+use super::{ApiError, ErrorCode, Meter};
+use crate::limits::Standing;
 
 /// Who sent the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub struct RequestContext {
 pub trait ContextExt {
     /// Who sent the request.
     fn caller(&self) -> &Caller;
+
+    /// Counts what the operation does.
+    fn meter(&self) -> &Meter;
 
     /// From where it was sent; none only for a schema without a transport.
     fn address(&self) -> Option<IpAddr>;
@@ -65,6 +69,11 @@ impl ContextExt for Context<'_> {
             })
     }
 
+    fn meter(&self) -> &Meter {
+        // `schema::Api` puts it into every request; there is no schema that serves without.
+        self.data_unchecked()
+    }
+
     fn address(&self) -> Option<IpAddr> {
         self.data_opt()
             .map(|request: &RequestContext| request.address)
@@ -78,4 +87,6 @@ pub struct Answer {
     pub response: Response,
     /// Whether the operation ran. If not, the errors say why it was refused as a whole.
     pub executed: bool,
+    /// How the tightest of the limits stands that it was counted against.
+    pub standing: Option<Standing>,
 }

@@ -6,6 +6,7 @@ mod errors;
 pub mod guard;
 mod ids;
 mod loader;
+mod meter;
 mod page;
 
 pub use self::context::{Answer, Caller, ContextExt, RequestContext};
@@ -13,4 +14,5 @@ pub use self::documents::{Documents, ManifestError};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, stamp};
 pub use self::ids::Kind;
 pub use self::loader::Loader;
+pub use self::meter::Meter;
 pub use self::page::{DEFAULT_PAGE, MOST_PAGE, OpaqueCursor, Page, PageArgs, search_text};

@@ -187,7 +187,12 @@ fn cors(origins: Origins) -> CorsLayer {
             HeaderName::from_static("apollographql-client-name"),
             HeaderName::from_static("apollographql-client-version"),
         ])
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .expose_headers(
+            [HeaderName::from_static("x-request-id"), header::RETRY_AFTER]
+                .into_iter()
+                .chain(transport::RATE_LIMIT_HEADERS.iter().cloned())
+                .collect::<Vec<_>>(),
+        )
         .max_age(Duration::from_hours(2))
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::mail::EffectiveTransport;
 use super::problem::Problem;
-use super::{Registration, Settings};
+use super::{Bucket, LimitsProfile, Registration, Settings};
 
 impl Settings {
     /// In production, adds a problem for everything that real users need and that is missing.
@@ -55,7 +55,7 @@ impl Settings {
         );
         warn(
             production && !sqlite && self.redis.url.is_none(),
-            "redis.url is not set: with several replicas, live updates of another one wait for events.poll_seconds",
+            "redis.url is not set: with several replicas, live updates of another one wait for events.poll_seconds, and each replica counts [limits] for itself",
         );
         warn(
             production && self.mail.effective_transport() == EffectiveTransport::None,
@@ -83,6 +83,20 @@ impl Settings {
         warn(
             production && self.introspection(),
             "graphql.introspection is on in production",
+        );
+        let profile = self.limits_profile();
+        warn(
+            production && profile == LimitsProfile::Development,
+            "limits.profile is \"development\": its numbers protect nobody",
+        );
+        let missing: Vec<&str> = self.missing_limits().map(Bucket::name).collect();
+        warn(
+            production && !missing.is_empty(),
+            &format!("limits: off in production: {}", missing.join(", ")),
+        );
+        warn(
+            production && self.server.trusted_proxies == 0,
+            "server.trusted_proxies is 0: behind a proxy, all clients have its address and share what [limits] gives to one",
         );
         let password = &self.auth.password;
         // The smallest cost in OWASP's Password Storage Cheat Sheet for Argon2id with two passes.

@@ -18,6 +18,7 @@ mod mail;
 mod persisted;
 mod print;
 mod problem;
+mod rate_limits;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use mail::{EffectiveTransport, MailSettings, MailTransport};
 pub use persisted::PersistedDocumentsSettings;
 pub(crate) use print::hide_password;
 pub use problem::{Problem, SettingsError};
+pub use rate_limits::{Bucket, LimitsProfile, LimitsSettings, Rate, RateSetting};
 pub use server::ServerSettings;
 
 use document::Known;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub graphql: GraphqlSettings,
     /// What one WebSocket may cost.
     pub websocket: WebsocketSettings,
+    /// How often who may do what.
+    pub limits: LimitsSettings,
     /// Documents that clients name by their hash.
     pub persisted_documents: PersistedDocumentsSettings,
     /// The event log's readers.
@@ -171,6 +175,7 @@ impl Settings {
         self.mail.validate(folder, errors);
         self.graphql.validate(errors);
         self.websocket.validate(errors);
+        self.limits.validate(errors);
         self.persisted_documents.validate(errors);
         self.events.validate(errors);
         self.jobs.validate(errors);

@@ -49,7 +49,8 @@ impl Settings {
             "auth.password.min_length" => Some(i64::from(self.auth.password.min_length()).into()),
             "graphql.graphiql" => Some(self.graphiql().into()),
             "graphql.introspection" => Some(self.introspection().into()),
-            _ => None,
+            "limits.profile" => Value::try_from(self.limits_profile()).ok(),
+            _ => Some(self.derived_limit(key.strip_prefix("limits.")?)?.into()),
         }
     }
 }

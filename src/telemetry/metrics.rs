@@ -34,6 +34,14 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "bus_publish_failures_total",
         "Hints that did not reach Redis."
     );
+    ::metrics::describe_counter!(
+        "rate_limit_decisions_total",
+        "Charges of rate limits by bucket and outcome (allowed, refused)."
+    );
+    ::metrics::describe_counter!(
+        "rate_limit_fallback_total",
+        "Steps counted in this process alone because Redis did not answer."
+    );
     ::metrics::describe_gauge!("websocket_connections", "Open sockets.");
     ::metrics::describe_gauge!(
         "taskflow_info",

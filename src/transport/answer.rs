@@ -3,13 +3,14 @@
 use async_graphql::{Response as GraphqlResponse, ServerError, Value};
 use async_graphql_axum::GraphQLResponse;
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::accept::MediaType;
-use super::headers::Logged;
+use super::headers::{Logged, RATE_LIMIT_HEADERS};
 use crate::graphql::{Answer, ApiError, ErrorCode, stamp};
+use crate::limits::Standing;
 
 /// What of an answer goes over the wire. An operation that never ran has no `data`, not even null.
 #[derive(Serialize)]
@@ -48,12 +49,15 @@ pub fn executed(answer: Answer, media: MediaType, mut logged: Logged) -> Respons
         MediaType::Json => StatusCode::OK,
     };
     let retry_after = retry_after(&answer.response);
+    let standing = answer.standing;
     let body = if answer.executed {
         GraphQLResponse::from(answer.response).into_response()
     } else {
         Json(Wire::from(&answer)).into_response()
     };
-    finish(body, status, media, retry_after, logged)
+    let mut response = finish(body, status, media, retry_after, logged);
+    tell_standing(standing, response.headers_mut());
+    response
 }
 
 /// The answers of a batch, in its order. The batch itself is well formed, so the status is 200.
@@ -63,7 +67,11 @@ pub fn executed_batch(answers: &[Answer], media: MediaType, mut logged: Logged) 
     let retry_after = responses().filter_map(retry_after).max();
     let all: Vec<Wire<'_>> = answers.iter().map(Wire::from).collect();
     let body = Json(all).into_response();
-    finish(body, StatusCode::OK, media, retry_after, logged)
+    let mut response = finish(body, StatusCode::OK, media, retry_after, logged);
+    let standings = answers.iter().filter_map(|answer| answer.standing);
+    let tightest = standings.min_by_key(|standing| standing.remaining);
+    tell_standing(tightest, response.headers_mut());
+    response
 }
 
 /// An error where no operation could run.
@@ -111,14 +119,41 @@ pub fn first_code(response: &GraphqlResponse) -> Option<String> {
     }
 }
 
-/// When to try again, in seconds, as the first error says.
+/// When to try again, in seconds: when the last of its errors says so.
 fn retry_after(response: &GraphqlResponse) -> Option<u64> {
-    match extension(response, "retryAfter")? {
-        Value::Number(seconds) => seconds.as_u64(),
-        _ => None,
-    }
+    let each = response.errors.iter().filter_map(|error| {
+        match error.extensions.as_ref()?.get("retryAfter")? {
+            Value::Number(seconds) => seconds.as_u64(),
+            _ => None,
+        }
+    });
+    each.max()
 }
 
 fn extension<'a>(response: &'a GraphqlResponse, name: &str) -> Option<&'a Value> {
     response.errors.first()?.extensions.as_ref()?.get(name)
+}
+
+/// Says how the tightest limit stands that was counted against: the header fields of
+/// draft-ietf-httpapi-ratelimit-headers, as most clients know them.
+fn tell_standing(standing: Option<Standing>, headers: &mut HeaderMap) {
+    let Some(standing) = standing else { return };
+    let Standing {
+        limit,
+        window_seconds,
+        ..
+    } = standing;
+    let name = standing.bucket.name();
+    let policy = format!("{limit};w={window_seconds};name=\"{name}\"");
+    let reset = standing.reset_after.as_millis().div_ceil(1_000);
+    let values = [
+        limit.into(),
+        standing.remaining.into(),
+        u64::try_from(reset).unwrap_or(u64::MAX).into(),
+        // Digits and a name of ours: always a good value.
+        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("")),
+    ];
+    for (name, value) in RATE_LIMIT_HEADERS.iter().zip(values) {
+        headers.insert(name, value);
+    }
 }

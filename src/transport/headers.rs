@@ -12,6 +12,15 @@ use crate::crypto;
 /// The header that names a request, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// How the tightest limit stands: what it lets through, what is left of that, in how many seconds
+/// all of it is there again, and over which window.
+pub static RATE_LIMIT_HEADERS: [HeaderName; 4] = [
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+    HeaderName::from_static("ratelimit-policy"),
+];
+
 /// The id of a request, as an extension of it.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);

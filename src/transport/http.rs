@@ -148,6 +148,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
             let answer = Answer {
                 response,
                 executed: false,
+                standing: None,
             };
             let answers = stream::once(async { answer }).boxed();
             streams::respond(&edge, accepted, answers, None, Logged::default())
@@ -269,6 +270,7 @@ async fn run_batch(edge: &Edge, all: Vec<Params>, incoming: Incoming) -> Result<
                 Answer {
                     response,
                     executed: false,
+                    standing: None,
                 }
             }
         });

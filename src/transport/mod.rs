@@ -21,7 +21,7 @@ use axum::routing::any;
 use entity::{Timestamp, Viewer};
 use futures_util::stream::BoxStream;
 
-pub use self::headers::{Logged, harden, observe};
+pub use self::headers::{Logged, RATE_LIMIT_HEADERS, harden, observe};
 pub use self::origin::{Origins, check_host};
 use crate::db::Clock;
 use crate::graphql::guard::{Checked, Limits};

@@ -48,6 +48,7 @@ pub async fn execute(edge: &Edge, checked: Checked, context: RequestContext) -> 
             Answer {
                 response,
                 executed: true,
+                standing: None,
             }
         });
     let status = first_code(&answer.response).unwrap_or_else(|| "ok".to_owned());

@@ -21,6 +21,7 @@ mod errors;
 mod faults;
 mod http;
 mod library;
+mod limits;
 mod mail;
 mod migrations;
 mod passwords;

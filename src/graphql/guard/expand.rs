@@ -125,12 +125,12 @@ pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> 
     }
 }
 
-/// The rules about the fields an operation begins with.
+/// The rules about the fields an operation begins with. Answers how many there are.
 pub fn check_root(
     document: &ExecutableDocument,
     operation: &OperationDefinition,
     limits: &Limits,
-) -> Result<(), ApiError> {
+) -> Result<usize, ApiError> {
     // The selections are within bounds by now, so writing the root out is too.
     let mut fields = Vec::new();
     root_fields(document, &operation.selection_set.node, &mut fields);
@@ -167,7 +167,7 @@ pub fn check_root(
             ));
         }
     }
-    Ok(())
+    Ok(fields.len())
 }
 
 fn root_fields<'a>(

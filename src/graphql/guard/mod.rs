@@ -73,6 +73,8 @@ pub struct Checked {
     pub operation_type: OperationType,
     /// What it costs: see `graphql.max_cost`.
     pub cost: usize,
+    /// How many fields stand at its root, fragments written out.
+    pub root_fields: usize,
 }
 
 impl Checked {
@@ -123,7 +125,7 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
     expand::check(&counts, settings)?;
 
     let operation = choose(&document, params.operation_name.as_deref())?;
-    expand::check_root(&document, operation, limits)?;
+    let root_fields = expand::check_root(&document, operation, limits)?;
     variables::check_required(operation, &variables)?;
     let operation_type = operation.ty;
     if operation_type == OperationType::Subscription {
@@ -136,6 +138,7 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
         variables: Variables::from_json(variables),
         operation_type,
         cost: counts.cost,
+        root_fields,
     })
 }
 

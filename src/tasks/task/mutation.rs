@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, SubsecRound, Utc};
-use entity::{TaskId, UserId, task};
+use entity::{TaskId, UserId, Viewer, task};
 
 use super::TaskError;
 use super::api::{Task, TaskPriority, TaskStatus};
 use super::service::{self, Changes, NewTask};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, Kind, UserError, UserErrorCode};
+use crate::limits::{Bucket, Charge, Key};
 
 /// The task to make.
 #[derive(InputObject)]
@@ -152,6 +153,9 @@ impl TaskMutation {
             due_at: input.due_at.map(micros),
             assignee_id: assignee,
         };
+        let mut buckets = vec![Bucket::CreateTask];
+        buckets.extend(assignee.map(|_| Bucket::AssignTask));
+        count(ctx, viewer, &buckets).await?;
         let key = input.idempotency_key.as_deref();
         let (task, user_errors) = payload(service::create(ctx.app(), viewer, new, key).await)?;
         Ok(CreateTaskPayload { task, user_errors })
@@ -187,6 +191,7 @@ impl TaskMutation {
     ) -> Result<AssignTaskPayload, ApiError> {
         let viewer = ctx.viewer()?;
         let (id, assignee) = (task_id(&input.task_id)?, user_id(&input.assignee_id)?);
+        count(ctx, viewer, &[Bucket::AssignTask]).await?;
         let key = input.idempotency_key.as_deref();
         let (task, user_errors) =
             payload(service::assign(ctx.app(), viewer, id, assignee, key).await)?;
@@ -218,6 +223,16 @@ impl TaskMutation {
             user_errors: Vec::new(),
         })
     }
+}
+
+/// Counts what a person does.
+async fn count(ctx: &Context<'_>, viewer: &Viewer, buckets: &[Bucket]) -> Result<(), ApiError> {
+    let key = Key::user(viewer.user_id);
+    let charges: Vec<_> = buckets
+        .iter()
+        .map(|bucket| Charge::one(*bucket, key))
+        .collect();
+    ctx.meter().charge(&charges).await
 }
 
 /// Sorts a result into the two channels: what a form can show, and what is an error of the answer.

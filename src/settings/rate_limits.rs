@@ -1,0 +1,350 @@
+//! `[limits]`: how often who may do what.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::problem::Problem;
+use super::{Settings, at_least, between};
+
+/// What is counted together: one kind of thing, by one kind of key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// Fields at the root of operations, of everybody together.
+    Global,
+    /// Fields at the root, of a signed-in person.
+    User,
+    /// Fields at the root, from an address, whoever asks.
+    Address,
+    /// Fields at the root, from an address, of those who are not signed in.
+    Anonymous,
+    /// Fields at the root, from an address, over a longer time.
+    General,
+    /// `login`, from an address.
+    LoginAddress,
+    /// `login`, by the name that was typed.
+    LoginAccount,
+    /// `register`, from an address.
+    RegisterAddress,
+    /// `register`, by the e-mail address and by the user name that were typed.
+    RegisterAccount,
+    /// `createTask`, of a person.
+    CreateTask,
+    /// `assignTask`, and `createTask` with an assignee, of a person.
+    AssignTask,
+}
+
+impl Bucket {
+    /// Every bucket, in the order of the settings.
+    pub const ALL: [Self; 11] = [
+        Self::Global,
+        Self::User,
+        Self::Address,
+        Self::Anonymous,
+        Self::General,
+        Self::LoginAddress,
+        Self::LoginAccount,
+        Self::RegisterAddress,
+        Self::RegisterAccount,
+        Self::CreateTask,
+        Self::AssignTask,
+    ];
+
+    /// Its name in the settings, the metrics, the headers and Redis.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::User => "user",
+            Self::Address => "address",
+            Self::Anonymous => "anonymous",
+            Self::General => "general",
+            Self::LoginAddress => "login_address",
+            Self::LoginAccount => "login_account",
+            Self::RegisterAddress => "register_address",
+            Self::RegisterAccount => "register_account",
+            Self::CreateTask => "create_task",
+            Self::AssignTask => "assign_task",
+        }
+    }
+
+    /// The table of the profiles.
+    fn usual(self, profile: LimitsProfile) -> Option<Rate> {
+        let (development, production, sources) = match self {
+            Self::Global => (None, None, minutes(1_000, 1)),
+            Self::User => (minutes(60_000, 1), minutes(600, 1), minutes(100, 1)),
+            Self::Address => (None, None, minutes(60, 1)),
+            Self::Anonymous => (minutes(60_000, 1), minutes(60, 1), None),
+            Self::General => (None, None, minutes(100, 15)),
+            Self::LoginAddress => (minutes(1_000, 15), minutes(5, 15), minutes(5, 15)),
+            Self::LoginAccount => (minutes(1_000, 15), minutes(5, 15), None),
+            Self::RegisterAddress => (minutes(1_000, 60), minutes(3, 60), minutes(3, 60)),
+            Self::RegisterAccount => (minutes(1_000, 60), minutes(3, 60), None),
+            Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
+            Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
+        };
+        match profile {
+            LimitsProfile::Development => development,
+            LimitsProfile::Production => production,
+            LimitsProfile::Sources => sources,
+        }
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the table reads better with none beside it"
+)]
+fn minutes(limit: u32, minutes: u32) -> Option<Rate> {
+    Some(Rate {
+        limit,
+        seconds: minutes * 60,
+    })
+}
+
+/// Whose numbers hold where none is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsProfile {
+    /// So high that only a program out of control meets them.
+    Development,
+    /// For real users.
+    Production,
+    /// The numbers of the systems that Taskflow replaces.
+    Sources,
+}
+
+/// So much in so long a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How much: at once, and again in every window.
+    pub limit: u32,
+    /// The window, in seconds.
+    pub seconds: u32,
+}
+
+/// A rate that somebody set, or that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateSetting {
+    /// No limit.
+    Off,
+    /// This one.
+    Rate(Rate),
+}
+
+const UNITS: [(char, u32); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+const MOST: u32 = 1_000_000;
+const LONGEST: u32 = 31 * 86_400;
+
+impl FromStr for RateSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        let wrong = || {
+            format!(
+                "must be a number and a time, as `20/1m` (s, m, h or d), or `off`, not `{text}`"
+            )
+        };
+        let (limit, window) = text.split_once('/').ok_or_else(wrong)?;
+        let limit: u32 = limit.trim().parse().map_err(|_| wrong())?;
+        let window = window.trim();
+        let (factor, count) = UNITS
+            .iter()
+            .find_map(|(unit, factor)| Some((factor, window.strip_suffix(*unit)?)))
+            .ok_or_else(wrong)?;
+        let count: u32 = count.trim().parse().map_err(|_| wrong())?;
+        let seconds = count.saturating_mul(*factor);
+        if !(1..=MOST).contains(&limit) || !(1..=LONGEST).contains(&seconds) {
+            return Err(format!(
+                "must be 1 to {MOST} in 1s to 31d, or `off`, not `{text}`"
+            ));
+        }
+        Ok(Self::Rate(Rate { limit, seconds }))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit, seconds } = self;
+        // The largest unit that leaves no rest; seconds always do.
+        let (unit, factor) = UNITS
+            .into_iter()
+            .rev()
+            .find(|(_, factor)| seconds.is_multiple_of(*factor))
+            .unwrap_or(('s', 1));
+        write!(out, "{limit}/{}{unit}", seconds / factor)
+    }
+}
+
+impl fmt::Display for RateSetting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => out.write_str("off"),
+            Self::Rate(rate) => rate.fmt(out),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RateSetting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for RateSetting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The section `[limits]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSettings {
+    /// Whose numbers hold where none is set; [`Settings::limits_profile`] knows the default.
+    pub profile: Option<LimitsProfile>,
+    /// How long an operation waits for Redis to count, in milliseconds.
+    pub redis_timeout_ms: u64,
+    /// How many counters one process keeps.
+    pub local_counters: usize,
+    /// See [`Bucket::Global`].
+    pub global: Option<RateSetting>,
+    /// See [`Bucket::User`].
+    pub user: Option<RateSetting>,
+    /// See [`Bucket::Address`].
+    pub address: Option<RateSetting>,
+    /// See [`Bucket::Anonymous`].
+    pub anonymous: Option<RateSetting>,
+    /// See [`Bucket::General`].
+    pub general: Option<RateSetting>,
+    /// See [`Bucket::LoginAddress`].
+    pub login_address: Option<RateSetting>,
+    /// See [`Bucket::LoginAccount`].
+    pub login_account: Option<RateSetting>,
+    /// See [`Bucket::RegisterAddress`].
+    pub register_address: Option<RateSetting>,
+    /// See [`Bucket::RegisterAccount`].
+    pub register_account: Option<RateSetting>,
+    /// See [`Bucket::CreateTask`].
+    pub create_task: Option<RateSetting>,
+    /// See [`Bucket::AssignTask`].
+    pub assign_task: Option<RateSetting>,
+}
+
+impl LimitsSettings {
+    /// Checks the section by itself.
+    pub(super) fn validate(&self, errors: &mut Vec<Problem>) {
+        // Every operation of the server waits for this.
+        between(
+            errors,
+            "limits.redis_timeout_ms",
+            self.redis_timeout_ms,
+            1,
+            5_000,
+        );
+        at_least(errors, "limits.local_counters", self.local_counters, 1_000);
+    }
+
+    /// What is set for a bucket.
+    fn set(&self, bucket: Bucket) -> Option<RateSetting> {
+        match bucket {
+            Bucket::Global => self.global,
+            Bucket::User => self.user,
+            Bucket::Address => self.address,
+            Bucket::Anonymous => self.anonymous,
+            Bucket::General => self.general,
+            Bucket::LoginAddress => self.login_address,
+            Bucket::LoginAccount => self.login_account,
+            Bucket::RegisterAddress => self.register_address,
+            Bucket::RegisterAccount => self.register_account,
+            Bucket::CreateTask => self.create_task,
+            Bucket::AssignTask => self.assign_task,
+        }
+    }
+}
+
+impl Settings {
+    /// Whose numbers hold where none is set: as set, or else those of `env`.
+    pub fn limits_profile(&self) -> LimitsProfile {
+        self.limits.profile.unwrap_or(if self.is_production() {
+            LimitsProfile::Production
+        } else {
+            LimitsProfile::Development
+        })
+    }
+
+    /// The rate of a bucket: as set, or else the profile's. None is no limit.
+    pub fn rate(&self, bucket: Bucket) -> Option<Rate> {
+        match self.limits.set(bucket) {
+            Some(RateSetting::Off) => None,
+            Some(RateSetting::Rate(rate)) => Some(rate),
+            None => bucket.usual(self.limits_profile()),
+        }
+    }
+
+    /// What `config print` shows for a key of the section that is not set.
+    pub(super) fn derived_limit(&self, name: &str) -> Option<String> {
+        let bucket = Bucket::ALL
+            .into_iter()
+            .find(|bucket| bucket.name() == name)?;
+        let rate = self.rate(bucket);
+        Some(rate.map_or(RateSetting::Off, RateSetting::Rate).to_string())
+    }
+
+    /// The buckets that protect real users and are off.
+    pub(super) fn missing_limits(&self) -> impl Iterator<Item = Bucket> {
+        Bucket::ALL.into_iter().filter(|bucket| {
+            let usual = bucket.usual(LimitsProfile::Production);
+            // Whoever counts everybody by address needs no bucket for those without a name.
+            let is_covered = *bucket == Bucket::Anonymous && self.rate(Bucket::Address).is_some();
+            usual.is_some() && self.rate(*bucket).is_none() && !is_covered
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_a_number_and_a_time() {
+        for (text, limit, seconds, shown) in [
+            ("20/1m", 20, 60, "20/1m"),
+            (" 5 / 15 m ", 5, 900, "5/15m"),
+            ("3/60m", 3, 3_600, "3/1h"),
+            ("7/90s", 7, 90, "7/90s"),
+            ("1000000/31d", 1_000_000, 2_678_400, "1000000/31d"),
+        ] {
+            let rate = Rate { limit, seconds };
+            assert_eq!(text.parse(), Ok(RateSetting::Rate(rate)), "{text}");
+            assert_eq!(rate.to_string(), shown);
+        }
+        assert_eq!("off".parse(), Ok(RateSetting::Off));
+        for wrong in [
+            "",
+            "20",
+            "20/",
+            "/1m",
+            "20/m",
+            "0/1m",
+            "20/0m",
+            "-1/1m",
+            "1.5/1m",
+            "20/1w",
+            "20/1é",
+            "1000001/1m",
+            "20/32d",
+            "20/4294967295d",
+            "99999999999/1m",
+            "Off",
+        ] {
+            assert!(wrong.parse::<RateSetting>().is_err(), "{wrong}");
+        }
+    }
+}

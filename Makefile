@@ -54,6 +54,10 @@ test-build: ## build all tests
 test-run: ## run all tests (without looking whether what they need is installed)
 	cargo test --workspace --all-targets --locked
 
+.PHONY: bench
+bench: ## measure: what documents that mean harm cost, and what a neighbour notices
+	cargo bench --locked --bench abuse
+
 .PHONY: fmt
 fmt: ## format the Rust code
 	cargo fmt --all

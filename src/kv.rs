@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisResult};
+use redis::{AsyncConnectionConfig, Client, RedisResult};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -112,8 +112,10 @@ impl Parts {
             while let Some(parts) = weak.upgrade() {
                 let client = parts.client.clone();
                 drop(parts);
-                let made =
-                    timeout(CONNECT_TIMEOUT, client.get_multiplexed_async_connection()).await;
+                // Whoever asks says how long an answer may take.
+                let config = AsyncConnectionConfig::new().set_response_timeout(None);
+                let made = client.get_multiplexed_async_connection_with_config(&config);
+                let made = timeout(CONNECT_TIMEOUT, made).await;
                 let Some(parts) = weak.upgrade() else { return };
                 if let Ok(Ok(connection)) = made {
                     parts.connecting.store(false, Ordering::Release);

@@ -88,7 +88,8 @@ pub async fn main() -> ExitCode {
     {
         tracing::debug!("a TLS provider was installed before");
     }
-    match run(command, settings).await {
+    // Boxed: the settings alone are some kilobytes.
+    match Box::pin(run(command, settings)).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("taskflow: {error:#}");

@@ -39,9 +39,6 @@ pub trait ContextExt {
     /// Counts what the operation does.
     fn meter(&self) -> &Meter;
 
-    /// From where it was sent; none only for a schema without a transport.
-    fn address(&self) -> Option<IpAddr>;
-
     /// The signed-in person.
     ///
     /// # Errors
@@ -72,11 +69,6 @@ impl ContextExt for Context<'_> {
     fn meter(&self) -> &Meter {
         // `schema::Api` puts it into every request; there is no schema that serves without.
         self.data_unchecked()
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        self.data_opt()
-            .map(|request: &RequestContext| request.address)
     }
 }
 

@@ -46,6 +46,24 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::BadUserInput,
+        Self::RateLimited,
+        Self::QueryTooComplex,
+        Self::GraphqlParseFailed,
+        Self::GraphqlValidationFailed,
+        Self::PersistedQueryNotFound,
+        Self::PersistedQueryNotSupported,
+        Self::IdempotencyConflict,
+        Self::CursorExpired,
+        Self::Unavailable,
+        Self::InternalServerError,
+    ];
+
     /// The code on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

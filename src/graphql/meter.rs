@@ -1,11 +1,15 @@
 //! Counts what an operation does against the limits.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{ApiError, Caller, ErrorCode, RequestContext};
 use crate::limits::{Bucket, Charge, Key, Limiter, Refused, Standing};
+
+/// The most comparisons of all filters of an operation together.
+const MAX_COMPARISONS: usize = 200;
 
 /// The limits as one operation meets them. Cheap to clone; clones share what was charged.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Meter {
     limiter: Limiter,
     address: IpAddr,
     tightest: Arc<Mutex<Option<Standing>>>,
+    /// How many comparisons of filters the operation may still ask for.
+    comparisons: Arc<AtomicUsize>,
 }
 
 impl Meter {
@@ -22,6 +28,7 @@ impl Meter {
             limiter,
             address: context.address,
             tightest: Arc::default(),
+            comparisons: Arc::new(AtomicUsize::new(MAX_COMPARISONS)),
         }
     }
 
@@ -73,6 +80,25 @@ impl Meter {
                 *tightest = Some(refused.standing);
                 Err(refused.into())
             }
+        }
+    }
+
+    /// Counts comparisons of filters. Each looks at every row in question, and a filter stands
+    /// behind every alias and behind every count.
+    ///
+    /// # Errors
+    /// `QUERY_TOO_COMPLEX`.
+    pub fn compare(&self, count: usize) -> Result<(), ApiError> {
+        let left = |left: usize| left.checked_sub(count);
+        let order = Ordering::Relaxed;
+        match self.comparisons.fetch_update(order, order, left) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ApiError::new(
+                ErrorCode::QueryTooComplex,
+                format!(
+                    "The filters of this operation have more than {MAX_COMPARISONS} comparisons together."
+                ),
+            )),
         }
     }
 

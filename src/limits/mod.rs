@@ -139,19 +139,16 @@ impl Limiter {
         if charges.is_empty() {
             return Ok(None);
         }
-        let taken = match self.count_together(&charges).await {
-            Some(taken) => taken,
-            None => {
-                if self.0.shared.is_some() {
-                    for (_, quota) in &mut charges {
-                        *quota = quota.halved();
-                    }
-                }
-                let now = self.0.clock.now().timestamp_micros();
-                self.0.local.take(now, &draws(&charges))
+        if let Some(taken) = self.count_together(&charges).await {
+            return judge(&charges, &taken);
+        }
+        if self.0.shared.is_some() {
+            for (_, quota) in &mut charges {
+                *quota = quota.halved();
             }
-        };
-        judge(&charges, &taken)
+        }
+        let now = self.0.clock.now().timestamp_micros();
+        judge(&charges, &self.0.local.take(now, &draws(&charges)))
     }
 
     fn quota(&self, bucket: Bucket) -> Option<Quota> {

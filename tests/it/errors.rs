@@ -3,31 +3,14 @@
 mod documents;
 mod faults;
 
+use std::path::Path;
+
 use rstest::rstest;
 use serde_json::{Value, json};
+use taskflow::graphql::ErrorCode;
 
 use crate::support::Mode::{self, Embedded, Full};
 use crate::support::{Person, Reply, Socket, TestApp};
-
-/// Every code a client has to know.
-const CODES: [&str; 16] = [
-    "UNAUTHENTICATED",
-    "FORBIDDEN",
-    "NOT_FOUND",
-    "BAD_USER_INPUT",
-    "CONFLICT",
-    "RATE_LIMITED",
-    "ACCOUNT_LOCKED",
-    "CONSENT_REQUIRED",
-    "QUERY_TOO_COMPLEX",
-    "GRAPHQL_PARSE_FAILED",
-    "GRAPHQL_VALIDATION_FAILED",
-    "PERSISTED_QUERY_NOT_FOUND",
-    "IDEMPOTENCY_CONFLICT",
-    "CURSOR_EXPIRED",
-    "UNAVAILABLE",
-    "INTERNAL_SERVER_ERROR",
-];
 
 /// An id that is well-formed and of nothing.
 const NO_TASK: &str = "task_01h455vb4pex5vsknk084sn02q";
@@ -118,7 +101,7 @@ impl Reply {
         let id = self.headers["x-request-id"].to_str().unwrap();
         let code = |error: &'_ Value| {
             assert_eq!(error["extensions"]["requestId"], id, "{error:#}");
-            let code = CODES
+            let code = ErrorCode::ALL.map(ErrorCode::as_str)
                 .into_iter()
                 .find(|code| error["extensions"]["code"] == **code);
             code.unwrap_or_else(|| panic!("no documented code in {error:#}"))
@@ -380,4 +363,40 @@ async fn a_page_that_cannot_be_is_bad_input(#[values(Embedded, Full)] mode: Mode
     let other = "query Q($after: String) { tasks(after: $after, orderBy: [{field: DUE_AT}]) { nodes { id } } }";
     let reply = ada.graphql(other, json!({"after": of_tasks})).await;
     reply.only("BAD_USER_INPUT");
+}
+
+/// The codes in the first column of the table under "Errors" of `docs/API.md`.
+fn documented() -> Vec<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, table) = text.split_once("| `extensions.code` |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_code_is_documented_and_tested_and_no_other_is() {
+    let mut codes = ErrorCode::ALL.map(ErrorCode::as_str).to_vec();
+    let mut documented = documented();
+    codes.sort_unstable();
+    documented.sort_unstable();
+    assert_eq!(codes, documented);
+    let tests = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it"));
+    let mut all = String::new();
+    read_all(tests, &mut all);
+    for code in codes {
+        assert!(all.contains(&format!("\"{code}\"")), "no test has {code}");
+    }
+}
+
+fn read_all(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, into);
+        } else {
+            into.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
 }

@@ -126,19 +126,17 @@ fn comes_again(reply: &Reply, wanted: std::ops::RangeInclusive<u64>) {
 
 /// So many fields at the root, under a name each.
 fn fields(count: usize) -> String {
-    let each: String = (0..count)
-        .map(|number| format!("a{number}: __typename "))
+    let each: Vec<String> = (0..count)
+        .map(|number| format!("a{number}: __typename"))
         .collect();
-    format!("{{ {each} }}")
+    format!("{{ {} }}", each.join(" "))
 }
 
 fn tasks(count: usize) -> String {
-    let each: String = (0..count)
-        .map(|number| {
-            format!("a{number}: createTask(input: {{title: \"x\"}}) {{ task {{ id }} }} ")
-        })
+    let each: Vec<String> = (0..count)
+        .map(|number| format!("a{number}: createTask(input: {{title: \"x\"}}) {{ task {{ id }} }}"))
         .collect();
-    format!("mutation {{ {each} }}")
+    format!("mutation {{ {} }}", each.join(" "))
 }
 
 async fn rows(app: &TestApp, table: &str) -> i64 {

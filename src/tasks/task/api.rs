@@ -128,7 +128,7 @@ impl TaskConnectionFields {
     /// How many tasks there are in all pages. Counted only when asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
         let viewer = ctx.viewer()?;
-        let filter = self.filter.condition()?;
+        let filter = self.filter.condition(ctx.meter())?;
         let filter = &filter;
         let app = ctx.app();
         Ok(app
@@ -168,7 +168,7 @@ impl TaskQuery {
     ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
         let viewer = ctx.viewer()?;
         let filter = filter.unwrap_or_default();
-        let condition = filter.condition()?;
+        let condition = filter.condition(ctx.meter())?;
         let sort = Sort::new(order_by)?;
         let name = sort.name();
         let has_previous = after.is_some();

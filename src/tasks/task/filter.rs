@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, Condition, Value};
 
 use super::api::{TaskPriority, TaskStatus};
 use super::service::is_storable;
-use crate::graphql::{ApiError, ErrorCode, Kind, search_text};
+use crate::graphql::{ApiError, ErrorCode, Kind, Meter, search_text};
 
 /// More comparisons than this make no sense for people and trouble for a database.
 const MAX_COMPARISONS: usize = 100;
@@ -149,10 +149,13 @@ impl TaskFilter {
     /// The filter as a condition.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` for malformed ids and for more comparisons than make sense.
-    pub fn condition(&self) -> Result<Condition, ApiError> {
+    /// `BAD_USER_INPUT` for malformed ids and for more comparisons than make sense,
+    /// `QUERY_TOO_COMPLEX` for more than one operation may have.
+    pub fn condition(&self, meter: &Meter) -> Result<Condition, ApiError> {
         let mut left = MAX_COMPARISONS;
-        self.build(&mut left)
+        let condition = self.build(&mut left)?;
+        meter.compare(MAX_COMPARISONS - left)?;
+        Ok(condition)
     }
 
     fn build(&self, left: &mut usize) -> Result<Condition, ApiError> {

@@ -17,7 +17,7 @@ use futures_util::stream::{self, BoxStream};
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
 use crate::auth::AuthMutation;
-use crate::graphql::guard::{Checked, Limits};
+use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
@@ -116,22 +116,35 @@ pub fn sdl() -> String {
     format!("{}\n", sdl.trim_end())
 }
 
+/// What the schema takes, for the guard.
+#[expect(
+    clippy::expect_used,
+    reason = "the text is our own; a test reads it, and a server without it answers nothing"
+)]
+fn types() -> Types {
+    Types::read(&sdl()).expect("the printed schema can be read")
+}
+
 /// Executes operations.
 #[derive(Clone)]
 pub struct Api {
     schema: TaskflowSchema,
+    types: Arc<Types>,
     app: App,
 }
 
 impl Api {
     /// Prepares the schema.
     pub fn new(app: App) -> Self {
-        let mut builder = builder();
+        // The guard speaks first: it counts the same levels, and of a bomb without visiting each.
+        let levels = app.settings.graphql.max_nesting + 1;
+        let mut builder = builder().limit_recursive_depth(levels);
         if !app.settings.introspection() {
             builder = builder.disable_introspection().disable_suggestions();
         }
         Self {
             schema: builder.finish(),
+            types: Arc::new(types()),
             app,
         }
     }
@@ -142,6 +155,9 @@ impl Api {
             settings: self.app.settings.graphql.clone(),
             auth_fields: AUTH_FIELDS,
             list_fields: LIST_FIELDS,
+            by_id_fields: &[],
+            introspection: self.app.settings.introspection(),
+            types: self.types.clone(),
         }
     }
 
@@ -191,10 +207,14 @@ impl Api {
         };
         answers
             .map(move |mut response| {
+                let executed = executed.load(Ordering::Relaxed);
+                if !executed {
+                    graphql::shorten(&mut response);
+                }
                 graphql::stamp(&mut response, &request_id);
                 Answer {
                     response,
-                    executed: executed.load(Ordering::Relaxed),
+                    executed,
                     standing: meter.standing(),
                 }
             })
@@ -244,5 +264,15 @@ impl Extension for NoteExecution {
             executed.store(true, Ordering::Relaxed);
         }
         next.run(ctx, operation_name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::types;
+
+    #[test]
+    fn the_guard_knows_every_scalar() {
+        assert_eq!(types().unknown_scalars(), [""; 0]);
     }
 }

@@ -226,6 +226,22 @@ pub fn stamp(response: &mut Response, request_id: &str) {
     }
 }
 
+/// How many errors a document that did not run is told of, and how many characters of each.
+const MOST_ERRORS: usize = 20;
+const MOST_CHARACTERS: usize = 500;
+
+/// Shortens the answer to a document that did not run: it can be made to break a rule thousands of
+/// times, in names that are thousands of letters long.
+pub fn shorten(response: &mut Response) {
+    response.errors.truncate(MOST_ERRORS);
+    for error in &mut response.errors {
+        if let Some((end, _)) = error.message.char_indices().nth(MOST_CHARACTERS) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
+    }
+}
+
 /// What a form can show beside a field.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
 pub struct UserError {

@@ -11,7 +11,7 @@ mod page;
 
 pub use self::context::{Answer, Caller, ContextExt, RequestContext};
 pub use self::documents::{Documents, ManifestError};
-pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, stamp};
+pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};
 pub use self::ids::Kind;
 pub use self::loader::Loader;
 pub use self::meter::Meter;

@@ -33,8 +33,18 @@ pub struct GraphqlSettings {
     pub max_directives: usize,
     /// The most fields at the root.
     pub max_root_fields: usize,
+    /// How often a response key may stand in one selection set, after merging.
+    pub max_repeats: usize,
+    /// The most operations of a document.
+    pub max_operations: usize,
     /// The most objects an operation may ask for: a list costs its page size times what each item costs.
     pub max_cost: usize,
+    /// The deepest selection of an introspection.
+    pub max_introspection_depth: usize,
+    /// The most selected fields of an introspection.
+    pub max_introspection_selections: usize,
+    /// The most lists of an introspection inside each other.
+    pub max_introspection_lists: usize,
     /// The most operations of a batch; 0 takes no batches.
     pub max_batch: usize,
 }
@@ -42,32 +52,36 @@ pub struct GraphqlSettings {
 impl GraphqlSettings {
     /// Checks the section by itself.
     pub(super) fn validate(&self, errors: &mut Vec<Problem>) {
-        at_least(
-            errors,
-            "graphql.max_document_bytes",
-            self.max_document_bytes,
-            1,
-        );
-        at_least(errors, "graphql.max_tokens", self.max_tokens, 1);
-        at_least(errors, "graphql.max_nesting", self.max_nesting, 1);
-        at_least(
-            errors,
-            "graphql.max_variables_bytes",
-            self.max_variables_bytes,
-            1,
-        );
-        at_least(
-            errors,
-            "graphql.max_variables_depth",
-            self.max_variables_depth,
-            1,
-        );
-        at_least(errors, "graphql.max_selections", self.max_selections, 1);
-        at_least(errors, "graphql.max_depth", self.max_depth, 1);
-        at_least(errors, "graphql.max_aliases", self.max_aliases, 1);
-        at_least(errors, "graphql.max_directives", self.max_directives, 1);
-        at_least(errors, "graphql.max_root_fields", self.max_root_fields, 1);
-        at_least(errors, "graphql.max_cost", self.max_cost, 1);
+        let numbers = [
+            ("graphql.max_document_bytes", self.max_document_bytes),
+            ("graphql.max_tokens", self.max_tokens),
+            ("graphql.max_nesting", self.max_nesting),
+            ("graphql.max_variables_bytes", self.max_variables_bytes),
+            ("graphql.max_variables_depth", self.max_variables_depth),
+            ("graphql.max_selections", self.max_selections),
+            ("graphql.max_depth", self.max_depth),
+            ("graphql.max_aliases", self.max_aliases),
+            ("graphql.max_directives", self.max_directives),
+            ("graphql.max_root_fields", self.max_root_fields),
+            ("graphql.max_repeats", self.max_repeats),
+            ("graphql.max_operations", self.max_operations),
+            ("graphql.max_cost", self.max_cost),
+            (
+                "graphql.max_introspection_depth",
+                self.max_introspection_depth,
+            ),
+            (
+                "graphql.max_introspection_selections",
+                self.max_introspection_selections,
+            ),
+            (
+                "graphql.max_introspection_lists",
+                self.max_introspection_lists,
+            ),
+        ];
+        for (name, number) in numbers {
+            at_least(errors, name, number, 1);
+        }
         between(errors, "graphql.max_batch", self.max_batch, 0, 10);
     }
 }

@@ -101,7 +101,8 @@ impl Reply {
         let id = self.headers["x-request-id"].to_str().unwrap();
         let code = |error: &'_ Value| {
             assert_eq!(error["extensions"]["requestId"], id, "{error:#}");
-            let code = ErrorCode::ALL.map(ErrorCode::as_str)
+            let code = ErrorCode::ALL
+                .map(ErrorCode::as_str)
                 .into_iter()
                 .find(|code| error["extensions"]["code"] == **code);
             code.unwrap_or_else(|| panic!("no documented code in {error:#}"))
@@ -370,7 +371,10 @@ fn documented() -> Vec<String> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/API.md");
     let text = std::fs::read_to_string(path).unwrap();
     let (_, table) = text.split_once("| `extensions.code` |").unwrap();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     rows.map(|row| row.split('`').nth(1).unwrap().to_owned())
         .collect()
 }

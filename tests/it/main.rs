@@ -9,6 +9,7 @@
 
 mod support;
 
+mod abuse;
 mod accounts;
 mod arrows;
 mod assignment;

@@ -2,46 +2,44 @@
 
 use std::collections::{HashMap, HashSet};
 
-use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection,
-    SelectionSet,
-};
-use async_graphql::{Name, Positioned};
-use async_graphql_value::Value;
+use async_graphql::Positioned;
+use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
+use async_graphql_value::{Name, Value};
 
-use super::{Limits, too_complex};
+use super::{Limits, clip, too_complex};
 use crate::graphql::{ApiError, DEFAULT_PAGE, ErrorCode, MOST_PAGE};
 use crate::settings::GraphqlSettings;
 
-/// How deep introspection may go: `GraphiQL` asks for 15 levels.
-const MAX_INTROSPECTION_DEPTH: usize = 20;
-/// How many selections it may have: `GraphiQL` asks for some 150.
-const MAX_INTROSPECTION_SELECTIONS: usize = 500;
-/// How many lists it may have inside each other: each multiplies by the size of the schema.
-/// `GraphiQL` asks for one.
-const MAX_INTROSPECTION_LISTS: usize = 2;
+/// Each of these multiplies by the size of the schema. `GraphiQL` asks for one at a time.
 const INTROSPECTION_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
+
+/// An argument is copied wherever its field stands, so long ones cost: a point for so many bytes.
+const BYTES_A_POINT: usize = 1024;
 
 /// What a selection set amounts to, written out. Saturating: a document can be made to expand to
 /// more than a number holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub selections: usize,
+    /// Levels of selection sets.
+    pub nesting: usize,
+    /// Levels of fields, without what is below an introspection.
     pub depth: usize,
     pub cost: usize,
+    pub aliases: usize,
     pub introspection_depth: usize,
     pub introspection_selections: usize,
     pub introspection_lists: usize,
-    /// Lists of the introspection below this point, whether it is one or not.
+    /// Levels of fields, and of lists of introspection, whether it is one or not.
+    fields: usize,
     lists: usize,
-    pub aliases: usize,
     /// As written, not written out.
     pub directives: usize,
-    /// How many selections were looked at, for the test of linear time.
-    pub visits: usize,
+    pub operations: usize,
 }
 
 impl Counts {
+    /// What stands beside this in the same selection set.
     fn beside(&mut self, other: Self) {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
@@ -51,45 +49,69 @@ impl Counts {
             .saturating_add(other.introspection_selections);
         self.introspection_lists = self.introspection_lists.max(other.introspection_lists);
         self.lists = self.lists.max(other.lists);
+        self.nesting = self.nesting.max(other.nesting);
         self.depth = self.depth.max(other.depth);
+        self.fields = self.fields.max(other.fields);
         self.introspection_depth = self.introspection_depth.max(other.introspection_depth);
+    }
+
+    /// Another operation: one of them runs, but the library validates all.
+    fn or(&mut self, other: Self) {
+        let (aliases, cost) = (self.aliases, self.cost);
+        self.beside(other);
+        self.aliases = aliases.max(other.aliases);
+        self.cost = cost.max(other.cost);
     }
 }
 
-/// Counts the whole document: all its operations together, and its fragments, since the library
-/// validates those that are not used too.
+/// Counts the whole document.
+///
+/// # Errors
+/// `GRAPHQL_VALIDATION_FAILED` for fragments that are not there, not used or contain themselves;
+/// `QUERY_TOO_COMPLEX` when it nests too deep to be walked.
 pub fn count(
     document: &ExecutableDocument,
-    list_fields: &[&str],
-    variables: &serde_json::Value,
+    limits: &Limits,
+    variables: &serde_json::Map<String, serde_json::Value>,
+    sizes: &HashMap<&str, usize>,
+    steps: &mut usize,
 ) -> Result<Counts, ApiError> {
     let mut walk = Walk {
         document,
-        list_fields,
+        limits,
         variables,
+        sizes,
         done: HashMap::new(),
         open: HashSet::new(),
-        visits: 0,
+        steps,
         directives: 0,
     };
-    let mut most = Counts::default();
-    let mut largest_fragment = 0;
-    for name in document.fragments.keys() {
-        largest_fragment = walk.fragment(name)?.selections.max(largest_fragment);
-    }
+    let mut counts = Counts::default();
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
-        walk.directives += operation.directives.len();
-        most.beside(walk.set(&operation.selection_set.node)?);
+        let definitions = &operation.variable_definitions;
+        walk.directives += operation.directives.len()
+            + definitions
+                .iter()
+                .map(|definition| definition.node.directives.len())
+                .sum::<usize>();
+        counts.or(walk.set(&operation.selection_set.node, 0)?);
+        counts.operations += 1;
     }
-    most.selections = most.selections.max(largest_fragment);
-    most.directives = walk.directives;
-    most.visits = walk.visits;
-    Ok(most)
+    counts.directives = walk.directives;
+    let unused = |name: &&Name| !walk.done.contains_key(name.as_str());
+    match document.fragments.keys().filter(unused).min() {
+        Some(name) => Err(in_document(format!(
+            "The fragment `{}` is never used.",
+            clip(name)
+        ))),
+        None => Ok(counts),
+    }
 }
 
 pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> {
     let rules = [
+        (counts.operations, limits.max_operations, "operations"),
         (
             counts.selections,
             limits.max_selections,
@@ -98,26 +120,26 @@ pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> 
         (counts.depth, limits.max_depth, "levels of fields"),
         (
             counts.introspection_depth,
-            MAX_INTROSPECTION_DEPTH,
+            limits.max_introspection_depth,
             "levels of introspection",
         ),
+        (
+            counts.introspection_selections,
+            limits.max_introspection_selections,
+            "selections of introspection",
+        ),
+        (
+            counts.introspection_lists,
+            limits.max_introspection_lists,
+            "lists of introspection inside each other",
+        ),
+        (counts.aliases, limits.max_aliases, "aliases"),
+        (counts.directives, limits.max_directives, "directives"),
         (
             counts.cost,
             limits.max_cost,
             "points of cost (a list costs its page size times its items)",
         ),
-        (
-            counts.introspection_selections,
-            MAX_INTROSPECTION_SELECTIONS,
-            "selections of introspection",
-        ),
-        (
-            counts.introspection_lists,
-            MAX_INTROSPECTION_LISTS,
-            "lists of introspection inside each other",
-        ),
-        (counts.aliases, limits.max_aliases, "aliases"),
-        (counts.directives, limits.max_directives, "directives"),
     ];
     match rules.into_iter().find(|(count, limit, _)| count > limit) {
         Some((_, limit, what)) => Err(too_complex(what, limit)),
@@ -125,170 +147,88 @@ pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> 
     }
 }
 
-/// The rules about the fields an operation begins with. Answers how many there are.
-pub fn check_root(
-    document: &ExecutableDocument,
-    operation: &OperationDefinition,
-    limits: &Limits,
-) -> Result<usize, ApiError> {
-    // The selections are within bounds by now, so writing the root out is too.
-    let mut fields = Vec::new();
-    root_fields(document, &operation.selection_set.node, &mut fields);
-    let most = limits.settings.max_root_fields;
-    if fields.len() > most {
-        return Err(too_complex("fields at the root", most));
-    }
-    let is_auth = |field: &&&Field| limits.auth_fields.contains(&field.name.node.as_str());
-    if fields.iter().filter(is_auth).count() > 1 {
-        return Err(ApiError::new(
-            ErrorCode::QueryTooComplex,
-            "An operation may sign in, register or refresh once. Send one operation for each.",
-        ));
-    }
-    if operation.ty == OperationType::Subscription && fields.len() != 1 {
-        return Err(ApiError::new(
-            ErrorCode::GraphqlValidationFailed,
-            "A subscription must have exactly one field at its root.",
-        ));
-    }
-    if operation.ty == OperationType::Mutation {
-        // By the specification equal response keys are one field; the library would run each.
-        let mut keys = HashSet::new();
-        if let Some(twice) = fields
-            .iter()
-            .find(|field| !keys.insert(&field.response_key().node))
-        {
-            return Err(ApiError::new(
-                ErrorCode::GraphqlValidationFailed,
-                format!(
-                    "`{}` stands twice at the root of this mutation. Merge the two, or give one an alias.",
-                    twice.response_key().node
-                ),
-            ));
-        }
-    }
-    Ok(fields.len())
-}
-
-fn root_fields<'a>(
+struct Walk<'a, 's> {
     document: &'a ExecutableDocument,
-    set: &'a SelectionSet,
-    fields: &mut Vec<&'a Field>,
-) {
-    for selection in &set.items {
-        match &selection.node {
-            Selection::Field(field) => fields.push(&field.node),
-            Selection::InlineFragment(fragment) => {
-                root_fields(document, &fragment.node.selection_set.node, fields);
-            }
-            Selection::FragmentSpread(spread) => {
-                if let Some(fragment) = document.fragments.get(&spread.node.fragment_name.node) {
-                    root_fields(document, &fragment.node.selection_set.node, fields);
-                }
-            }
-        }
-    }
-}
-
-/// Writes the one field of a subscription beside the fragments it comes through: the library runs
-/// only the fields that stand at the root themselves. The fragments stay, so that none is unused.
-pub fn write_root_out(document: &mut ExecutableDocument, name: Option<&str>) {
-    let Some((_, operation)) = document
-        .operations
-        .iter()
-        .find(|(known, _)| name.is_none() || known.map(Name::as_str) == name)
-    else {
-        return;
-    };
-    let set = &operation.node.selection_set;
-    let is_plain = |selection: &Positioned<_>| matches!(selection.node, Selection::Field(_));
-    if set.node.items.iter().any(is_plain) {
-        return;
-    }
-    let mut fields = Vec::new();
-    root_fields(document, &set.node, &mut fields);
-    let written: Vec<_> = fields
-        .into_iter()
-        .map(|field| Positioned::new(field.clone(), set.pos))
-        .map(|field| Positioned::new(Selection::Field(field), set.pos))
-        .collect();
-    let operation = match (&mut document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get_mut(name),
-        (DocumentOperations::Multiple(operations), None) => operations.values_mut().next(),
-    };
-    if let Some(operation) = operation {
-        operation.node.selection_set.node.items.extend(written);
-    }
-}
-
-struct Walk<'a> {
-    document: &'a ExecutableDocument,
-    list_fields: &'a [&'a str],
-    variables: &'a serde_json::Value,
+    limits: &'a Limits,
+    variables: &'a serde_json::Map<String, serde_json::Value>,
+    sizes: &'a HashMap<&'a str, usize>,
     done: HashMap<&'a str, Counts>,
     open: HashSet<&'a str>,
-    visits: usize,
+    steps: &'s mut usize,
     directives: usize,
 }
 
-impl<'a> Walk<'a> {
-    fn fragment(&mut self, name: &'a str) -> Result<Counts, ApiError> {
+impl<'a> Walk<'a, '_> {
+    fn fragment(&mut self, name: &'a str, level: usize) -> Result<Counts, ApiError> {
         if let Some(counts) = self.done.get(name) {
-            return Ok(*counts);
+            return self.within(level + counts.nesting).map(|()| *counts);
         }
         let Some(fragment) = self.document.fragments.get(name) else {
-            return Err(ApiError::new(
-                ErrorCode::GraphqlValidationFailed,
-                format!("There is no fragment `{}` in the document.", clip(name)),
-            ));
+            return Err(in_document(format!(
+                "There is no fragment `{}` in the document.",
+                clip(name)
+            )));
         };
         if !self.open.insert(name) {
-            return Err(ApiError::new(
-                ErrorCode::GraphqlValidationFailed,
-                format!("The fragment `{}` contains itself.", clip(name)),
-            ));
+            return Err(in_document(format!(
+                "The fragment `{}` contains itself.",
+                clip(name)
+            )));
         }
         self.directives += fragment.node.directives.len();
-        let counts = self.set(&fragment.node.selection_set.node)?;
+        let counts = self.set(&fragment.node.selection_set.node, level)?;
         self.open.remove(name);
         self.done.insert(name, counts);
         Ok(counts)
     }
 
-    fn set(&mut self, set: &'a SelectionSet) -> Result<Counts, ApiError> {
+    /// A set that stands inside of so many others.
+    fn set(&mut self, set: &'a SelectionSet, level: usize) -> Result<Counts, ApiError> {
         let mut counts = Counts::default();
+        if set.items.is_empty() {
+            return Ok(counts);
+        }
+        let level = level + 1;
+        self.within(level)?;
         for selection in &set.items {
-            self.visits += 1;
+            *self.steps += 1;
+            self.directives += selection.node.directives().len();
             counts.beside(match &selection.node {
-                Selection::Field(field) => self.field(&field.node)?,
+                Selection::Field(field) => self.field(&field.node, level)?,
                 Selection::InlineFragment(fragment) => {
-                    self.directives += fragment.node.directives.len();
-                    let mut inner = self.set(&fragment.node.selection_set.node)?;
-                    inner.selections = inner.selections.saturating_add(1);
-                    inner
+                    written_out(self.set(&fragment.node.selection_set.node, level)?)
                 }
                 Selection::FragmentSpread(spread) => {
-                    self.directives += spread.node.directives.len();
-                    let mut inner = self.fragment(&spread.node.fragment_name.node)?;
-                    inner.selections = inner.selections.saturating_add(1);
-                    inner
+                    written_out(self.fragment(&spread.node.fragment_name.node, level)?)
                 }
             });
         }
+        counts.nesting += 1;
         Ok(counts)
     }
 
-    fn field(&mut self, field: &'a Field) -> Result<Counts, ApiError> {
-        self.directives += field.directives.len();
-        let mut counts = self.set(&field.selection_set.node)?;
+    /// Everything that walks a document recurses, so how deep it is bounds the stack.
+    fn within(&self, level: usize) -> Result<(), ApiError> {
+        let most = self.limits.settings.max_nesting;
+        if level > most {
+            return Err(too_complex(
+                "levels of brackets with its fragments written out",
+                most,
+            ));
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, field: &'a Field, level: usize) -> Result<Counts, ApiError> {
+        let mut counts = self.set(&field.selection_set.node, level)?;
         counts.selections = counts.selections.saturating_add(1);
         counts.aliases = counts
             .aliases
             .saturating_add(usize::from(field.alias.is_some()));
+        counts.fields += 1;
         let name = field.name.node.as_str();
         if matches!(name, "__schema" | "__type") {
-            counts.introspection_depth = counts.depth + 1;
+            counts.introspection_depth = counts.fields;
             counts.introspection_selections = counts.selections;
             counts.introspection_lists = counts.lists;
             counts.depth = 1;
@@ -296,36 +236,90 @@ impl<'a> Walk<'a> {
         } else {
             counts.depth += 1;
             counts.lists += usize::from(INTROSPECTION_LISTS.contains(&name));
+            let own = 1 + self.argument_bytes(field) / BYTES_A_POINT;
             counts.cost = counts
                 .cost
-                .saturating_mul(self.page(field))
-                .saturating_add(1);
+                .saturating_mul(self.items(field))
+                .saturating_add(own);
         }
         Ok(counts)
     }
 
-    /// How often what is below a field is asked for: the page size of a list, else once.
-    fn page(&self, field: &Field) -> usize {
-        if !self.list_fields.contains(&field.name.node.as_str()) {
+    /// How often what is below a field is asked for: the page size of a list, the number of ids,
+    /// else once.
+    fn items(&self, field: &Field) -> usize {
+        let name = field.name.node.as_str();
+        let most = usize::try_from(MOST_PAGE).unwrap_or(usize::MAX);
+        let number = |value: Option<u64>| value.and_then(|value| usize::try_from(value).ok());
+        let items = if self.limits.list_fields.contains(&name) {
+            match value(field, "first") {
+                None | Some(Value::Null) => number(Some(DEFAULT_PAGE)),
+                Some(Value::Number(first)) => number(first.as_u64()),
+                // A default of the variable may stand in the operation: count the most.
+                Some(Value::Variable(name)) => number(
+                    self.variables
+                        .get(name.as_str())
+                        .and_then(serde_json::Value::as_u64),
+                ),
+                Some(_) => None,
+            }
+        } else if self.limits.by_id_fields.contains(&name) {
+            match value(field, "ids") {
+                Some(Value::List(ids)) => Some(ids.len()),
+                Some(Value::Variable(name)) => match self.variables.get(name.as_str()) {
+                    Some(serde_json::Value::Array(ids)) => Some(ids.len()),
+                    _ => None,
+                },
+                _ => Some(1),
+            }
+        } else {
             return 1;
-        }
-        let most = MOST_PAGE;
-        let size = match field.get_argument("first").map(|value| &value.node) {
-            None | Some(Value::Null) => DEFAULT_PAGE,
-            Some(Value::Number(number)) => number.as_u64().unwrap_or(most),
-            // A default of the variable may stand in the operation: count the most.
-            Some(Value::Variable(name)) => self
-                .variables
-                .get(name.as_str())
-                .map_or(most, |value| value.as_u64().unwrap_or(most)),
-            Some(_) => most,
         };
         // What is larger is refused by the field itself.
-        usize::try_from(size.min(most)).unwrap_or(usize::MAX)
+        items.unwrap_or(most).min(most)
+    }
+
+    /// How much is copied to give the field its arguments.
+    fn argument_bytes(&mut self, field: &Field) -> usize {
+        let mut bytes = 0;
+        let mut open: Vec<&Value> = field
+            .arguments
+            .iter()
+            .map(|(_, value)| &value.node)
+            .collect();
+        while let Some(value) = open.pop() {
+            *self.steps += 1;
+            bytes += match value {
+                Value::Variable(name) => *self.sizes.get(name.as_str()).unwrap_or(&0),
+                Value::String(text) => text.len(),
+                Value::Enum(name) => name.len(),
+                Value::List(items) => {
+                    open.extend(items);
+                    items.len()
+                }
+                Value::Object(fields) => {
+                    open.extend(fields.values());
+                    fields.keys().map(|name| name.len()).sum()
+                }
+                _ => 4,
+            };
+        }
+        bytes
     }
 }
 
-/// A name is the client's to choose; an answer repeats only so much of it.
-fn clip(name: &str) -> String {
-    name.chars().take(64).collect()
+/// A fragment is one selection more than what is in it.
+fn written_out(mut counts: Counts) -> Counts {
+    counts.selections = counts.selections.saturating_add(1);
+    counts
+}
+
+fn value<'a>(field: &'a Field, argument: &str) -> Option<&'a Value> {
+    field
+        .get_argument(argument)
+        .map(|Positioned { node, .. }| node)
+}
+
+fn in_document(message: String) -> ApiError {
+    ApiError::new(ErrorCode::GraphqlValidationFailed, message)
 }

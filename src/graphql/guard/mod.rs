@@ -3,19 +3,29 @@
 //! The library's validation walks fragments where they are spread: 900 bytes of fragments that
 //! each spread the next one twice keep it busy for seconds before any of its limits speaks. So the
 //! text is counted before it is parsed, the parsed document is counted with every fragment visited
-//! once, and the parsed document is handed on.
+//! once, what is left is small enough to be written out, the values are compared with the schema,
+//! and the parsed document is handed on.
 
+mod coerce;
 mod expand;
+mod literals;
+mod merge;
+mod root;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod typename;
+mod types;
 mod variables;
+
+use std::sync::Arc;
 
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
 use async_graphql::{Request, Variables};
 use serde_json::Value;
 
+pub use self::types::Types;
 use super::{ApiError, ErrorCode};
 use crate::settings::GraphqlSettings;
 
@@ -29,6 +39,12 @@ pub struct Limits {
     /// Fields that answer a page of a list: what is asked of an item is asked as often as the page
     /// is long.
     pub list_fields: &'static [&'static str],
+    /// Fields that answer something for each of their `ids`.
+    pub by_id_fields: &'static [&'static str],
+    /// Whether clients may ask for the schema.
+    pub introspection: bool,
+    /// What the schema takes.
+    pub types: Arc<Types>,
 }
 
 /// What a client sent.
@@ -104,12 +120,46 @@ impl Checked {
 /// `QUERY_TOO_COMPLEX` with the limit that was exceeded, `GRAPHQL_PARSE_FAILED`, or
 /// `GRAPHQL_VALIDATION_FAILED`.
 pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
+    check_counting(limits, params, &mut 0)
+}
+
+/// The same, counting what is looked at, for the tests that say that it is linear.
+fn check_counting(limits: &Limits, params: Params, steps: &mut usize) -> Result<Checked, ApiError> {
     let settings = &limits.settings;
     let query = params.query.unwrap_or_default();
-    scan::check(&query, settings)?;
-    let variables = Value::Object(params.variables.unwrap_or_default());
-    variables::check(&variables, settings)?;
-    let mut document = parse_query(&query).map_err(|error| {
+    scan::check(&query, settings, steps)?;
+    let variables = params.variables.unwrap_or_default();
+    let sizes = variables::check(&variables, settings, steps)?;
+    let mut document = parse(&query)?;
+    let counts = expand::count(&document, limits, &variables, &sizes, steps)?;
+    expand::check(&counts, settings)?;
+    merge::check(&document, limits, steps)?;
+
+    let name = params.operation_name.as_deref();
+    let operation = choose(&document, name)?;
+    let operation_type = operation.ty;
+    let root_fields = root::check(&document, operation, limits, steps)?;
+    let types = &limits.types;
+    let variables = coerce::variables(&document, operation, types, variables, steps)?;
+    let scope = coerce::Scope::new(operation, &variables);
+    literals::check(&document, operation, types, &scope, steps)?;
+    typename::settle(&mut document, steps)?;
+    if operation_type == OperationType::Subscription {
+        root::write_out(&mut document, name);
+    }
+    let operation_name = params.operation_name.or_else(|| only_name(&document));
+    Ok(Checked {
+        document,
+        operation_name,
+        variables,
+        operation_type,
+        cost: counts.cost,
+        root_fields,
+    })
+}
+
+fn parse(query: &str) -> Result<ExecutableDocument, ApiError> {
+    parse_query(query).map_err(|error| {
         // The parser repeats the line of the document; the place is enough.
         let place = error
             .positions()
@@ -120,25 +170,6 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
             ErrorCode::GraphqlParseFailed,
             format!("The document is not GraphQL: syntax error{place}."),
         )
-    })?;
-    let counts = expand::count(&document, limits.list_fields, &variables)?;
-    expand::check(&counts, settings)?;
-
-    let operation = choose(&document, params.operation_name.as_deref())?;
-    let root_fields = expand::check_root(&document, operation, limits)?;
-    variables::check_required(operation, &variables)?;
-    let operation_type = operation.ty;
-    if operation_type == OperationType::Subscription {
-        expand::write_root_out(&mut document, params.operation_name.as_deref());
-    }
-    let operation_name = params.operation_name.or_else(|| only_name(&document));
-    Ok(Checked {
-        document,
-        operation_name,
-        variables: Variables::from_json(variables),
-        operation_type,
-        cost: counts.cost,
-        root_fields,
     })
 }
 
@@ -172,4 +203,9 @@ fn too_complex(what: &str, limit: usize) -> ApiError {
         ErrorCode::QueryTooComplex,
         format!("The request has more than {limit} {what}, which is the most this server takes."),
     )
+}
+
+/// A name is the client's to choose; an answer repeats only so much of it.
+fn clip(name: &str) -> String {
+    name.chars().take(64).collect()
 }

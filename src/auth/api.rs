@@ -101,7 +101,8 @@ impl AuthMutation {
         #[graphql(desc = "Who logs in.")] input: LoginInput,
     ) -> Result<AuthPayload, ApiError> {
         let name = [&input.identifier];
-        // Before the password is hashed: what is refused here costs next to nothing.
+        // Before the password is hashed: what is refused here costs next to nothing. A lockout of
+        // the account has to be told before this.
         count(ctx, Bucket::LoginAddress, Bucket::LoginAccount, name).await?;
         payload(service::login(ctx.app(), &input.identifier, input.password).await)
     }

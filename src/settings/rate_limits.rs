@@ -73,13 +73,13 @@ impl Bucket {
     fn usual(self, profile: LimitsProfile) -> Option<Rate> {
         let (development, production, sources) = match self {
             Self::Global => (None, None, minutes(1_000, 1)),
-            Self::User => (minutes(60_000, 1), minutes(600, 1), minutes(100, 1)),
+            Self::User => (minutes(600_000, 1), minutes(600, 1), minutes(100, 1)),
             Self::Address => (None, None, minutes(60, 1)),
-            Self::Anonymous => (minutes(60_000, 1), minutes(60, 1), None),
+            Self::Anonymous => (minutes(600_000, 1), minutes(60, 1), None),
             Self::General => (None, None, minutes(100, 15)),
-            Self::LoginAddress => (minutes(1_000, 15), minutes(5, 15), minutes(5, 15)),
+            Self::LoginAddress => (minutes(5_000, 15), minutes(50, 15), minutes(5, 15)),
             Self::LoginAccount => (minutes(1_000, 15), minutes(5, 15), None),
-            Self::RegisterAddress => (minutes(1_000, 60), minutes(3, 60), minutes(3, 60)),
+            Self::RegisterAddress => (minutes(1_000, 60), minutes(10, 60), minutes(3, 60)),
             Self::RegisterAccount => (minutes(1_000, 60), minutes(3, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),

@@ -48,9 +48,9 @@ fn production_counts_names_too_and_nobody_for_everybody() {
         [
             "user 600/1m",
             "anonymous 60/1m",
-            "login_address 5/15m",
+            "login_address 50/15m",
             "login_account 5/15m",
-            "register_address 3/1h",
+            "register_address 10/1h",
             "register_account 3/1h",
             "create_task 20/1m",
             "assign_task 30/1m",

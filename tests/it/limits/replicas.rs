@@ -6,7 +6,9 @@ use serde_json::json;
 use super::{PROXY, TYPENAME, app, fields, kept_out, left, logs_in, redis_is_up, rows, tasks};
 use crate::support::Mode::Full;
 use crate::support::TestApp;
+use crate::support::process::{PATIENCE, free_port};
 use crate::support::redis::RedisServer;
+use crate::support::server::{Site, post};
 
 /// A server on a Redis that the test may disturb, and a second replica.
 async fn two(redis: &RedisServer, settings: &[(&str, &str)]) -> (TestApp, TestApp) {
@@ -152,8 +154,7 @@ async fn a_redis_that_refuses_to_count_is_as_one_that_is_away(
             tokio::task::yield_now().await;
         }
     };
-    let patience = crate::support::process::PATIENCE;
-    tokio::time::timeout(patience, together).await.unwrap();
+    tokio::time::timeout(PATIENCE, together).await.unwrap();
 }
 
 #[tokio::test]
@@ -171,4 +172,44 @@ async fn a_redis_that_forgot_the_script_is_told_it_again() {
         .await
         .unwrap();
     assert_eq!(left(&ada.graphql(TYPENAME, json!({})).await), ("10", "8"));
+}
+
+#[tokio::test]
+async fn the_log_tells_of_the_change_and_the_counter_of_each_time() {
+    let mut redis = RedisServer::start_private();
+    let port = free_port().to_string();
+    let settings = [
+        ("REDIS_URL", redis.url()),
+        ("METRICS_PORT", port.as_str()),
+        ("TASKFLOW_DATABASE__MIGRATE_ON_START", "true"),
+    ];
+    let site = Site::new(Full, &settings).await;
+    let (mut server, address) = site.serve(&["serve"]).await;
+    let ask = || post(address, None, TYPENAME, json!({}));
+    ask().await;
+    redis.kill();
+    for _ in 0..20 {
+        assert_eq!(ask().await["data"]["__typename"], "Query");
+    }
+    let metrics = reqwest::get(format!("http://127.0.0.1:{port}/metrics"));
+    let metrics = metrics.await.unwrap().text().await.unwrap();
+    let count = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("rate_limit_fallback_total "));
+    assert!(count.unwrap().parse::<u32>().unwrap() >= 20, "{metrics}");
+    redis.start();
+    let again = "rate limits are counted in Redis again";
+    tokio::time::timeout(PATIENCE, async {
+        while !server.stderr().contains(again) {
+            ask().await;
+        }
+    })
+    .await
+    .unwrap();
+    server.terminate();
+    server.wait().await;
+    let said = server.stderr();
+    // The very first request may come before the first connection.
+    let changes = said.matches("counted in this process alone").count();
+    assert!((1..=2).contains(&changes), "{said}");
 }

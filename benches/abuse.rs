@@ -196,14 +196,15 @@ fn documents() -> Vec<(&'static str, String)> {
         )
     };
     let aliases = |count: usize| {
-        let fields = (0..count)
-            .map(|number| format!("a{number}:__typename "))
-            .collect::<String>();
-        format!("{{ {fields} }}")
+        let fields: Vec<String> = (0..count)
+            .map(|number| format!("a{number}:__typename"))
+            .collect();
+        format!("{{ {} }}", fields.join(" "))
     };
-    let operations = (0..1_000)
-        .map(|number| format!("query Q{number} {{ __typename }} "))
-        .collect::<String>();
+    let operations: Vec<String> = (0..1_000)
+        .map(|number| format!("query Q{number} {{ __typename }}"))
+        .collect();
+    let operations = operations.join(" ");
     vec![
         ("within the limits", query("{ __typename }".to_owned())),
         ("fragments that double, 24 levels", query(doubling(24))),

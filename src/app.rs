@@ -101,7 +101,9 @@ impl App {
         let mail = EmailTransport::new(&settings.mail)?;
         let (bus, driver) = Bus::new(&settings.redis)?;
         let kv = Kv::new(&settings.redis)?;
-        let documents = Documents::load(&settings.persisted_documents, kv.clone())?;
+        let limiter = Limiter::new(&settings, kv.clone(), clock.clone());
+        let documents =
+            Documents::load(&settings.persisted_documents, kv.clone(), limiter.clone())?;
         if kv.is_shared() {
             let kv = kv.clone();
             // So that the first request finds a connection.
@@ -116,7 +118,6 @@ impl App {
                 return Err(StartError::NotMigrated(missing));
             }
         }
-        let limiter = Limiter::new(&settings, kv.clone(), clock.clone());
         let keys = Keys::load(&settings.auth, !settings.is_production())?;
         let tokens = Tokens::new(keys, &settings.auth, settings.issuer(), clock);
         let feed = Feed::open(db.clone(), &settings.events).await?;

@@ -3,7 +3,7 @@
 //! slow, whoever asks is told so at once and does without.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -18,6 +18,8 @@ use crate::settings::RedisSettings;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a Redis that failed is left alone.
 const REST: Duration = Duration::from_millis(500);
+/// One slow answer is a hiccup; so many in a row, and the connection is given up.
+const SLOW: usize = 5;
 
 /// One connection that all requests share. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ struct Parts {
     /// None while there is no connection.
     connection: watch::Sender<Option<MultiplexedConnection>>,
     connecting: AtomicBool,
+    /// How many commands in a row were not answered in time.
+    slow: AtomicUsize,
 }
 
 impl Kv {
@@ -46,6 +50,7 @@ impl Kv {
             prefix: settings.prefix.clone(),
             connection: watch::Sender::new(None),
             connecting: AtomicBool::new(false),
+            slow: AtomicUsize::new(0),
         }))))
     }
 
@@ -74,15 +79,20 @@ impl Kv {
             return None;
         };
         match timeout(at_most, command(connection)).await {
-            Ok(Ok(value)) => return Some(value),
+            Ok(Ok(value)) => {
+                parts.slow.store(0, Ordering::Relaxed);
+                return Some(value);
+            }
             // Redis did not like what it was asked; the connection is good.
             Ok(Err(error)) if error.code().is_some() => {
                 tracing::warn!(%error, "Redis refused a command");
                 return None;
             }
             Ok(Err(error)) => tracing::warn!(%error, "Redis failed; doing without for a moment"),
+            Err(_) if parts.slow.fetch_add(1, Ordering::Relaxed) + 1 < SLOW => return None,
             Err(_) => tracing::warn!("Redis is slow; doing without for a moment"),
         }
+        parts.slow.store(0, Ordering::Relaxed);
         parts.connection.send_replace(None);
         parts.connect();
         None

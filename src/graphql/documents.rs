@@ -18,9 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::guard::Params;
-use super::{ApiError, Caller, ErrorCode};
+use super::{ApiError, Caller, ErrorCode, RequestContext};
 use crate::crypto::{self, hex};
 use crate::kv::Kv;
+use crate::limits::{Bucket, Charge, Key, Limiter};
 use crate::settings::PersistedDocumentsSettings;
 
 type Hash = [u8; 32];
@@ -36,6 +37,7 @@ pub struct Documents {
     trusted: HashMap<String, String>,
     automatic: Mutex<LruCache<Hash, String>>,
     kv: Kv,
+    limiter: Limiter,
 }
 
 /// A request with its document.
@@ -104,7 +106,11 @@ impl Documents {
     ///
     /// # Errors
     /// [`ManifestError`] names the file.
-    pub fn load(settings: &PersistedDocumentsSettings, kv: Kv) -> Result<Self, ManifestError> {
+    pub fn load(
+        settings: &PersistedDocumentsSettings,
+        kv: Kv,
+        limiter: Limiter,
+    ) -> Result<Self, ManifestError> {
         let mut trusted = HashMap::new();
         if let Some(folder) = &settings.folder {
             read_folder(folder, &mut trusted)?;
@@ -116,6 +122,7 @@ impl Documents {
             trusted,
             automatic: Mutex::new(LruCache::new(entries)),
             kv,
+            limiter,
         })
     }
 
@@ -167,12 +174,25 @@ impl Documents {
         })
     }
 
-    /// Keeps a document. Everybody gets a place in the memory of this process, which is bounded;
-    /// only who is signed in gets one in the Redis that all replicas share.
-    pub async fn register(&self, registration: Registration, caller: &Caller) {
+    /// Keeps a document that was executed. Everybody gets a place in the memory of this process,
+    /// which is bounded; only who is signed in gets one in the Redis that all replicas share. Who
+    /// registers too many is served all the same, and has to go on sending the text.
+    pub async fn register(&self, registration: Registration, context: &RequestContext) {
         let Registration { hash, text } = registration;
-        let is_known = self.automatic().put(hash, text.clone()).is_some();
-        if is_known || !matches!(caller, Caller::User(_)) {
+        if self.automatic().get(&hash).is_some() {
+            return;
+        }
+        let caller = &context.caller;
+        let key = match caller {
+            Caller::User(viewer) => Key::user(viewer.user_id),
+            Caller::Anonymous | Caller::Refused(_) => Key::address(context.address),
+        };
+        let charge = Charge::one(Bucket::RegisterDocument, key);
+        if self.limiter.take(&[charge]).await.is_err() {
+            return;
+        }
+        self.automatic().put(hash, text.clone());
+        if !matches!(caller, Caller::User(_)) {
             return;
         }
         let key = self.key(&hash);

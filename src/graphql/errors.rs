@@ -104,6 +104,11 @@ impl ApiError {
         }
     }
 
+    /// Its code.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
     /// Whether it has this code.
     pub fn is(&self, code: ErrorCode) -> bool {
         self.code == code

@@ -87,6 +87,13 @@ pub fn search_text(text: &str) -> Result<String, ApiError> {
             format!("A text to search for has at most {SEARCH_CHARS} characters."),
         ));
     }
+    // SQLite would stop reading there, PostgreSQL refuse.
+    if text.contains('\0') {
+        return Err(ApiError::new(
+            ErrorCode::BadUserInput,
+            "A text to search for has no NUL character.",
+        ));
+    }
     Ok(text.to_owned())
 }
 

@@ -17,8 +17,8 @@ pub struct Local {
 
 #[derive(Debug)]
 struct Counters {
-    /// When each will be empty.
-    empty_at: HashMap<(Bucket, Key), i64>,
+    /// When each will be empty, and what it takes in all.
+    stored: HashMap<(Bucket, Key), (i64, i64)>,
     /// At how many it is next looked for what can go.
     sweep_at: usize,
 }
@@ -28,7 +28,7 @@ impl Local {
     pub fn new(most: usize) -> Self {
         Self {
             counters: Mutex::new(Counters {
-                empty_at: HashMap::new(),
+                stored: HashMap::new(),
                 sweep_at: SMALL.min(most),
             }),
             most,
@@ -41,12 +41,18 @@ impl Local {
         let levels: Vec<i64> = draws
             .iter()
             .map(|draw| {
-                let stored = counters.empty_at.get(&draw.counter);
-                stored.map_or(0, |empty_at| gcra::level(*empty_at, now, draw.full))
+                let stored = counters.stored.get(&draw.counter);
+                stored.map_or(0, |(empty_at, _)| gcra::level(*empty_at, now, draw.full))
             })
             .collect();
         let mut both = draws.iter().zip(&levels);
         if !both.all(|(draw, level)| level + draw.cost <= draw.full) {
+            for (draw, level) in draws.iter().zip(&levels) {
+                // A refusal changes nothing, but for a time that is too far off: it would stay so.
+                if *level == draw.full {
+                    counters.put(draw, now + level);
+                }
+            }
             return Taken {
                 allowed: false,
                 now,
@@ -56,10 +62,10 @@ impl Local {
         let mut empty_at = Vec::with_capacity(draws.len());
         for (draw, level) in draws.iter().zip(&levels) {
             let at = now + level + draw.cost;
-            counters.empty_at.insert(draw.counter, at);
+            counters.put(draw, at);
             empty_at.push(at);
         }
-        if counters.empty_at.len() >= counters.sweep_at {
+        if counters.stored.len() >= counters.sweep_at {
             counters.sweep(now, self.most);
         }
         Taken {
@@ -71,7 +77,7 @@ impl Local {
 
     /// How many counters there are.
     pub fn len(&self) -> usize {
-        self.lock().empty_at.len()
+        self.lock().stored.len()
     }
 
     /// Whether there are none.
@@ -85,20 +91,29 @@ impl Local {
 }
 
 impl Counters {
+    fn put(&mut self, draw: &Draw, empty_at: i64) {
+        self.stored.insert(draw.counter, (empty_at, draw.full));
+    }
+
     /// Forgets counters that are empty: none is the same as an empty one. If that leaves too many,
-    /// forgets those that would be empty soonest, which have least to say; somebody who is kept out
-    /// for a quarter of an hour is not forgotten for thousands of new addresses.
+    /// forgets those that are the least full, which have least to say: somebody who is kept out is
+    /// not forgotten for thousands of new addresses, in whatever bucket.
     fn sweep(&mut self, now: i64, most: usize) {
-        self.empty_at.retain(|_, empty_at| *empty_at > now);
+        let fill = |(empty_at, full): (i64, i64)| (empty_at - now).max(0) * 1_000 / full.max(1);
+        self.stored.retain(|_, (empty_at, _)| *empty_at > now);
         let keep = most - most / 4;
-        if self.empty_at.len() > keep {
-            let mut times: Vec<i64> = self.empty_at.values().copied().collect();
-            let surplus = times.len() - keep;
-            let (_, last_to_go, _) = times.select_nth_unstable(surplus - 1);
+        if self.stored.len() > keep {
+            let mut fills: Vec<i64> = self.stored.values().map(|stored| fill(*stored)).collect();
+            let mut surplus = fills.len() - keep;
+            let (_, last_to_go, _) = fills.select_nth_unstable(surplus - 1);
             let last_to_go = *last_to_go;
-            self.empty_at.retain(|_, empty_at| *empty_at > last_to_go);
+            self.stored.retain(|_, stored| {
+                let goes = surplus > 0 && fill(*stored) <= last_to_go;
+                surplus -= usize::from(goes);
+                !goes
+            });
         }
         // Each sweep is paid for by as many new counters as it looks at.
-        self.sweep_at = (2 * self.empty_at.len()).clamp(SMALL.min(most), most);
+        self.sweep_at = (2 * self.stored.len()).clamp(SMALL.min(most), most);
     }
 }

@@ -15,6 +15,9 @@ for i, key in ipairs(KEYS) do
   local full, cost = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
   -- What is no number is as if it were not there.
   local empty_at = tonumber(redis.call('GET', key) or now) or now
+  if empty_at ~= empty_at then
+    empty_at = now
+  end
   -- Further off than that comes from a clock that was turned back, or from a larger limit.
   empty_at = math.min(math.max(empty_at, now), now + full)
   if empty_at + cost > now + full then
@@ -29,6 +32,16 @@ if answer[1] == 1 then
     local lifetime = math.ceil((empty_at - now) / 1000)
     redis.call('SET', key, string.format('%.0f', empty_at), 'PX', string.format('%.0f', lifetime))
     answer[i + 2] = empty_at
+  end
+end
+
+-- A refusal changes nothing, but for a time that is too far off: it would stay so.
+if answer[1] == 0 then
+  for i, key in ipairs(KEYS) do
+    if answer[i + 2] == now + ARGV[2 * i] then
+      local lifetime = math.ceil(ARGV[2 * i] / 1000)
+      redis.call('SET', key, string.format('%.0f', answer[i + 2]), 'PX', string.format('%.0f', lifetime))
+    end
   end
 end
 

@@ -4,31 +4,35 @@
 //! and for a client that does not read its answer. HTTP/2 is what a proxy speaks to browsers; behind
 //! it, unencrypted, nobody does.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
+use tower::Service as _;
 
 use crate::lifecycle::pause;
 use crate::settings::ServerSettings;
 
-/// The most bytes of the headers of a request; more is answered with 431.
+/// About the most bytes of the headers of a request; more is answered with 431.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Serves until told to stop, then lets every request that has begun finish.
@@ -39,10 +43,17 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(settings.max_connections));
+    // Behind a proxy all come from its address.
+    let per_address = match settings.trusted_proxies {
+        0 => settings.max_connections_per_address,
+        _ => usize::MAX,
+    };
+    let addresses = Addresses::default();
+    let first_header = Duration::from_secs(settings.header_timeout_seconds);
     let write_timeout = Duration::from_secs(settings.write_timeout_seconds);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(settings.header_timeout_seconds))
+        .header_read_timeout(Duration::from_secs(settings.keep_alive_seconds))
         .max_buf_size(MAX_HEADER_BYTES);
     let open = TaskTracker::new();
     loop {
@@ -55,12 +66,27 @@ pub async fn serve(
             next = next => next,
             () = stop.cancelled() => break,
         };
+        let Some(counted) = addresses.enter(peer.ip(), per_address) else {
+            continue;
+        };
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(write_timeout));
-        let connection = connection(http.clone(), stream, peer, router.clone(), stop.clone());
+        let begun = CancellationToken::new();
+        let service = Service {
+            router: router.clone(),
+            peer,
+            begun: begun.clone(),
+        };
+        let connection = connection(http.clone(), stream, service, stop.clone());
         open.spawn(async move {
-            connection.await;
-            drop(place);
+            // Who connects and says nothing must not keep others out.
+            let silent = async {
+                if timeout(first_header, begun.cancelled()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! { () = connection => {}, () = silent => {} }
+            drop((place, counted));
         });
     }
     // The system refuses connections from here on, instead of keeping them waiting.
@@ -97,16 +123,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 async fn connection(
     http: http1::Builder,
     stream: TimeoutStream<TcpStream>,
-    peer: SocketAddr,
-    router: Router,
+    service: Service,
     stop: CancellationToken,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        // A router is always ready.
-        router.clone().call(request)
-    });
+    let service = service_fn(move |request| service.clone().answer(request));
     let stream = TokioIo::new(Box::pin(stream));
     let mut connection = pin!(http.serve_connection(stream, service).with_upgrades());
     let result = tokio::select! {
@@ -119,5 +139,83 @@ async fn connection(
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// What answers the requests of a connection.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    peer: SocketAddr,
+    /// Set when the first request is here.
+    begun: CancellationToken,
+}
+
+impl Service {
+    async fn answer(mut self, request: Request<Incoming>) -> Result<Response, Infallible> {
+        self.begun.cancel();
+        let mut request = request.map(Body::new);
+        // Without exactly one, it is anybody's guess whom a proxy took it for (RFC 9112, section 3.2).
+        let hosts = request.headers().get_all(header::HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+            let text = "A request has exactly one Host header.\n";
+            return Ok((StatusCode::BAD_REQUEST, text).into_response());
+        }
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        // A router is always ready.
+        self.router.call(request).await
+    }
+}
+
+/// How many connections each address has. Cheap to clone.
+#[derive(Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection of an address, until dropped.
+struct Counted {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+impl Addresses {
+    /// Counts one more, unless the address has so many.
+    fn enter(&self, address: IpAddr, most: usize) -> Option<Counted> {
+        let address = network(address);
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(Counted {
+            addresses: self.clone(),
+            address,
+        })
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.counts();
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address, or in IPv6 its /64: whoever has one address of it has all.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }

@@ -88,7 +88,11 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
             .run(app.bus.clone(), lifecycle.ended.clone()),
     );
     tokio::spawn(check_mail(app.clone()));
-    let numbers = Router::new().route("/metrics", get(move || async move { counters.render() }));
+    let numbers = Router::new()
+        .route("/metrics", get(move || async move { counters.render() }))
+        // For supervisors: this port is never full of clients.
+        .merge(health::router(app.clone(), lifecycle.clone()));
+    let numbers = guarded(&app, numbers, origins(&app));
     let (settings, ended) = (app.settings.server.clone(), lifecycle.ended.clone());
     tokio::spawn(async move { serve_on(metrics_listener, numbers, &settings, ended).await });
     if role != Role::Server {
@@ -134,12 +138,26 @@ pub fn router(app: &App, lifecycle: &Lifecycle) -> Router {
     if shows_mail && !settings.is_production() {
         router = router.merge(mailbox::router(settings.mail.mailbox_folder.clone()));
     }
-    if !settings.is_production() {
-        router = router.layer(from_fn_with_state(origins, transport::check_host));
-    }
-    router
+    guarded(app, router, origins)
         .layer(from_fn(transport::harden))
         .layer(from_fn(transport::observe))
+}
+
+/// In development, which shows what nobody else may see, only under this server's names.
+fn guarded(app: &App, router: Router, origins: Origins) -> Router {
+    if app.settings.is_production() {
+        return router;
+    }
+    router.layer(from_fn_with_state(origins, transport::check_host))
+}
+
+fn origins(app: &App) -> Origins {
+    let settings = &app.settings;
+    Origins::new(
+        settings.server.allowed_origins.clone(),
+        &settings.public_url(),
+        !settings.is_production(),
+    )
 }
 
 /// The edge, and the two functions it is given.
@@ -159,11 +177,8 @@ fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
         execute: Arc::new(move |checked, context| api.execute(checked, context)),
         limits,
         documents: app.documents.clone(),
-        origins: Origins::new(
-            settings.server.allowed_origins.clone(),
-            &settings.public_url(),
-            !settings.is_production(),
-        ),
+        limiter: app.limiter.clone(),
+        origins: origins(app),
         server: settings.server.clone(),
         websocket: settings.websocket.clone(),
         lifecycle: lifecycle.clone(),

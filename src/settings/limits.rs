@@ -45,6 +45,8 @@ pub struct GraphqlSettings {
     pub max_introspection_selections: usize,
     /// The most lists of an introspection inside each other.
     pub max_introspection_lists: usize,
+    /// The largest answer, in bytes.
+    pub max_answer_bytes: usize,
     /// The most operations of a batch; 0 takes no batches.
     pub max_batch: usize,
 }
@@ -82,6 +84,12 @@ impl GraphqlSettings {
         for (name, number) in numbers {
             at_least(errors, name, number, 1);
         }
+        at_least(
+            errors,
+            "graphql.max_answer_bytes",
+            self.max_answer_bytes,
+            1_024,
+        );
         between(errors, "graphql.max_batch", self.max_batch, 0, 10);
     }
 }

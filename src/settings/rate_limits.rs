@@ -34,11 +34,13 @@ pub enum Bucket {
     CreateTask,
     /// `assignTask`, and `createTask` with an assignee, of a person.
     AssignTask,
+    /// Documents to be known by their hash, of a person, or from an address.
+    RegisterDocument,
 }
 
 impl Bucket {
     /// Every bucket, in the order of the settings.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Global,
         Self::User,
         Self::Address,
@@ -50,6 +52,7 @@ impl Bucket {
         Self::RegisterAccount,
         Self::CreateTask,
         Self::AssignTask,
+        Self::RegisterDocument,
     ];
 
     /// Its name in the settings, the metrics, the headers and Redis.
@@ -66,6 +69,7 @@ impl Bucket {
             Self::RegisterAccount => "register_account",
             Self::CreateTask => "create_task",
             Self::AssignTask => "assign_task",
+            Self::RegisterDocument => "register_document",
         }
     }
 
@@ -83,6 +87,7 @@ impl Bucket {
             Self::RegisterAccount => (minutes(1_000, 60), minutes(3, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
+            Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),
         };
         match profile {
             LimitsProfile::Development => development,
@@ -235,6 +240,8 @@ pub struct LimitsSettings {
     pub create_task: Option<RateSetting>,
     /// See [`Bucket::AssignTask`].
     pub assign_task: Option<RateSetting>,
+    /// See [`Bucket::RegisterDocument`].
+    pub register_document: Option<RateSetting>,
 }
 
 impl LimitsSettings {
@@ -265,6 +272,7 @@ impl LimitsSettings {
             Bucket::RegisterAccount => self.register_account,
             Bucket::CreateTask => self.create_task,
             Bucket::AssignTask => self.assign_task,
+            Bucket::RegisterDocument => self.register_document,
         }
     }
 }

@@ -26,12 +26,16 @@ pub struct ServerSettings {
     pub max_body_bytes: usize,
     /// The longest time of one operation over HTTP, in seconds.
     pub operation_timeout_seconds: u64,
-    /// How long a client has to send the headers of a request, in seconds.
+    /// How long a new connection has to send the headers of its first request, in seconds.
     pub header_timeout_seconds: u64,
+    /// How long a connection is kept for its next request, in seconds.
+    pub keep_alive_seconds: u64,
     /// How long a client may leave an answer unread, in seconds.
     pub write_timeout_seconds: u64,
     /// The most connections at once.
     pub max_connections: usize,
+    /// The most connections at once from one address.
+    pub max_connections_per_address: usize,
     /// How many proxies in front are believed in what they say of the client's address.
     pub trusted_proxies: usize,
     /// The longest time of a graceful stop, in seconds.
@@ -78,7 +82,19 @@ impl ServerSettings {
             self.write_timeout_seconds,
             1,
         );
+        at_least(
+            errors,
+            "server.keep_alive_seconds",
+            self.keep_alive_seconds,
+            1,
+        );
         at_least(errors, "server.max_connections", self.max_connections, 1);
+        at_least(
+            errors,
+            "server.max_connections_per_address",
+            self.max_connections_per_address,
+            1,
+        );
         at_least(errors, "server.shutdown_seconds", self.shutdown_seconds, 1);
     }
 }

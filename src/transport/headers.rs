@@ -50,7 +50,8 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
         .map_or_else(new_request_id, ToOwned::to_owned);
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    // The client's to choose: cut, and nothing that could turn a terminal round.
+    let path: String = request.uri().path().escape_debug().take(256).collect();
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -11,10 +11,10 @@ use futures_util::stream::{self, BoxStream};
 use super::accept::{Accepted, MediaType};
 use super::address::client_address;
 use super::headers::{Logged, RequestId, new_request_id};
-use super::operation::{execute, operation_word, prepare, subscribe, viewer_of};
+use super::operation::{Prepared, execute, operation_word, prepare, subscribe, viewer_of};
 use super::params::{Asked, from_body, from_query};
 use super::{Edge, answer, streams, ws};
-use crate::graphql::guard::{Checked, Params};
+use crate::graphql::guard::Params;
 use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext, stamp};
 
 /// A request that is refused before it runs, and with which status.
@@ -53,10 +53,10 @@ impl Refusal {
 
 impl From<ApiError> for Refusal {
     fn from(error: ApiError) -> Self {
-        let status = if error.is(ErrorCode::Forbidden) {
-            StatusCode::FORBIDDEN
-        } else {
-            StatusCode::BAD_REQUEST
+        let status = match error.code() {
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
         };
         Self {
             status,
@@ -83,11 +83,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         .extensions()
         .get::<RequestId>()
         .map_or_else(new_request_id, |id| id.0.clone());
-    let accept = request
-        .headers()
-        .get(header::ACCEPT)
-        .map(|accept| accept.to_str().unwrap_or_default());
-    let negotiated = Accepted::negotiate(accept);
+    let negotiated = Accepted::negotiate(accept(request.headers()).as_deref());
     let media = negotiated
         .and_then(|accepted| accepted.answer)
         .unwrap_or(MediaType::Json);
@@ -164,6 +160,16 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
     }
 }
 
+/// What the client takes: several lines of the header are one list (RFC 9110, section 5.3).
+fn accept(headers: &HeaderMap) -> Option<String> {
+    let lines: Vec<&str> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .map(|line| line.to_str().unwrap_or_default())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 async fn open_socket(edge: Edge, request: Request) -> Result<Response, Refusal> {
     let not_good =
         |message| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, message);
@@ -198,7 +204,7 @@ async fn run_one(edge: &Edge, params: Params, incoming: Incoming) -> Result<Resp
     let Incoming {
         context, accepted, ..
     } = &incoming;
-    let checked = prepare(edge, params, &context.caller).await?;
+    let checked = prepare(edge, params, context).await?;
     let is_subscription = checked.operation_type == OperationType::Subscription;
     if checked.operation_type == OperationType::Mutation && incoming.method == Method::GET {
         return Err(Refusal::method("POST", "A mutation must be sent by POST."));
@@ -243,7 +249,7 @@ async fn run_batch(edge: &Edge, all: Vec<Params>, incoming: Incoming) -> Result<
     let context = &incoming.context;
     let mut prepared = Vec::with_capacity(all.len());
     for params in all {
-        let checked = prepare(edge, params, &context.caller).await;
+        let checked = prepare(edge, params, context).await;
         let checked = checked.and_then(|checked| match checked.operation_type {
             OperationType::Subscription => Err(ApiError::new(
                 ErrorCode::BadUserInput,
@@ -283,7 +289,7 @@ async fn run_batch(edge: &Edge, all: Vec<Params>, incoming: Incoming) -> Result<
     Ok(answer::executed_batch(&answers, media, logged))
 }
 
-async fn answer_of(edge: &Edge, checked: Checked, incoming: &Incoming) -> Answer {
+async fn answer_of(edge: &Edge, checked: Prepared, incoming: &Incoming) -> Answer {
     let cost = checked.cost;
     let mut answer = execute(edge, checked, incoming.context.clone()).await;
     if incoming.reports_cost {

@@ -27,6 +27,7 @@ use crate::db::Clock;
 use crate::graphql::guard::{Checked, Limits};
 use crate::graphql::{Answer, Documents, RequestContext};
 use crate::lifecycle::Lifecycle;
+use crate::limits::Limiter;
 use crate::settings::{ServerSettings, WebsocketSettings};
 
 /// Somebody who sent a good token.
@@ -58,6 +59,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The documents clients may name instead of sending them.
     pub documents: Arc<Documents>,
+    /// Counts what cannot run; what can is counted where it runs.
+    pub limiter: Limiter,
     /// Which sites may talk to this server from a browser.
     pub origins: Origins,
     /// Sizes and times of HTTP.

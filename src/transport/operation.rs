@@ -1,8 +1,10 @@
 //! From what a client sent to an answer, the same for every transport.
 
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
+use async_graphql::{Name, Value};
 use entity::Viewer;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -11,30 +13,57 @@ use tokio::time::timeout;
 use super::Edge;
 use super::answer::first_code;
 use crate::graphql::guard::{self, Checked, Params};
-use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext, stamp};
+use crate::graphql::{
+    Answer, ApiError, Caller, ErrorCode, Meter, Registration, RequestContext, stamp,
+};
+
+/// An operation that may run.
+pub struct Prepared {
+    checked: Checked,
+    /// What to keep once it did.
+    registration: Option<Registration>,
+}
+
+impl Deref for Prepared {
+    type Target = Checked;
+
+    fn deref(&self) -> &Checked {
+        &self.checked
+    }
+}
 
 /// Finds the document and lets it pass the guard.
 ///
 /// # Errors
-/// Those of the registered documents and of the guard.
-pub async fn prepare(edge: &Edge, params: Params, caller: &Caller) -> Result<Checked, ApiError> {
-    let found = edge.documents.find(params).await?;
-    let checked = guard::check(&edge.limits, found.params)?;
-    if let Some(registration) = found.registration {
-        // Only what passed the guard is kept.
-        edge.documents.register(registration, caller).await;
+/// Those of the registered documents and of the guard; and `RATE_LIMITED`, since finding out what
+/// is wrong with a document is work, too.
+pub async fn prepare(
+    edge: &Edge,
+    params: Params,
+    context: &RequestContext,
+) -> Result<Prepared, ApiError> {
+    let prepared = match edge.documents.find(params).await {
+        Ok(found) => guard::check(&edge.limits, found.params).map(|checked| Prepared {
+            checked,
+            registration: found.registration,
+        }),
+        Err(error) => Err(error),
+    };
+    if prepared.is_err() {
+        let meter = Meter::new(edge.limiter.clone(), context);
+        meter.begin(&context.caller, 1).await?;
     }
-    Ok(checked)
+    prepared
 }
 
 /// Runs a query or a mutation to its end, within the time an operation has.
-pub async fn execute(edge: &Edge, checked: Checked, context: RequestContext) -> Answer {
+pub async fn execute(edge: &Edge, prepared: Prepared, context: RequestContext) -> Answer {
     let begun = Instant::now();
-    let operation = operation_word(checked.operation_type);
+    let operation = operation_word(prepared.operation_type);
     let most = Duration::from_secs(edge.server.operation_timeout_seconds);
     let request_id = context.request_id.clone();
-    let mut answers = (edge.execute)(checked, context);
-    let answer = timeout(most, answers.next())
+    let mut answers = (edge.execute)(prepared.checked, context.clone());
+    let mut answer = timeout(most, answers.next())
         .await
         .ok()
         .flatten()
@@ -51,6 +80,14 @@ pub async fn execute(edge: &Edge, checked: Checked, context: RequestContext) -> 
                 standing: None,
             }
         });
+    if let Some(registration) = prepared.registration.filter(|_| answer.executed) {
+        edge.documents.register(registration, &context).await;
+    }
+    bound(
+        &mut answer,
+        edge.limits.settings.max_answer_bytes,
+        &request_id,
+    );
     let status = first_code(&answer.response).unwrap_or_else(|| "ok".to_owned());
     metrics::counter!("graphql_requests_total", "operation_type" => operation, "status" => status)
         .increment(1);
@@ -59,18 +96,63 @@ pub async fn execute(edge: &Edge, checked: Checked, context: RequestContext) -> 
     answer
 }
 
+/// Replaces an answer that is too large: a short document can ask for many long texts, and a client
+/// that reads slowly would have the server hold them.
+fn bound(answer: &mut Answer, most: usize, request_id: &str) {
+    if size(&answer.response.data) <= most {
+        return;
+    }
+    let error = ApiError::new(
+        ErrorCode::QueryTooComplex,
+        format!(
+            "The answer has more than {most} bytes, which is the most this server gives. Ask for less at once."
+        ),
+    );
+    answer.response = error.into_response();
+    stamp(&mut answer.response, request_id);
+}
+
+/// About how many bytes a value has as JSON.
+fn size(value: &Value) -> usize {
+    // A control character is written as six.
+    let text = |text: &str| {
+        let control = text.bytes().filter(|byte| *byte < b' ').count();
+        text.len() + 5 * control + 2
+    };
+    match value {
+        Value::String(value) => text(value),
+        Value::List(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            let field = |(name, value): (&Name, &Value)| text(name) + size(value) + 2;
+            fields.iter().map(field).sum::<usize>() + 2
+        }
+        _ => 8,
+    }
+}
+
 /// Begins a subscription. Dropping the stream ends it.
 pub fn subscribe(
     edge: &Edge,
-    checked: Checked,
+    prepared: Prepared,
     context: RequestContext,
 ) -> BoxStream<'static, Answer> {
     metrics::counter!("graphql_subscriptions_started_total").increment(1);
     metrics::gauge!("graphql_subscriptions").increment(1.0);
     let running = Running;
-    (edge.execute)(checked, context)
-        .inspect(move |_| {
+    let Prepared {
+        checked,
+        mut registration,
+    } = prepared;
+    let edge = edge.clone();
+    (edge.execute)(checked, context.clone())
+        .inspect(move |answer| {
             let _ = &running;
+            if let Some(registration) = registration.take_if(|_| answer.executed) {
+                let (edge, context) = (edge.clone(), context.clone());
+                tokio::spawn(async move {
+                    edge.documents.register(registration, &context).await;
+                });
+            }
         })
         .boxed()
 }

@@ -48,7 +48,10 @@ async fn is_closed(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn a_client_that_does_not_finish_its_headers_is_cut_off() {
-    let settings = [("TASKFLOW_SERVER__HEADER_TIMEOUT_SECONDS", "1")];
+    let settings = [
+        ("TASKFLOW_SERVER__HEADER_TIMEOUT_SECONDS", "1"),
+        ("TASKFLOW_SERVER__KEEP_ALIVE_SECONDS", "1"),
+    ];
     let app = TestApp::with(Embedded, &settings).await;
     let address = app.listen().await;
     let silent = connect(address).await;
@@ -110,6 +113,41 @@ async fn connections_beyond_the_cap_wait_their_turn() {
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     drop(first);
     assert!(answer(&mut second).await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_address_has_so_many_connections_and_no_more() {
+    let settings = [("TASKFLOW_SERVER__MAX_CONNECTIONS_PER_ADDRESS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let address = app.listen().await;
+    let mut first = connect(address).await;
+    first.write_all(GET).await.unwrap();
+    answer(&mut first).await;
+    is_closed(connect(address).await).await;
+    first.write_all(GET).await.unwrap();
+    assert!(answer(&mut first).await.starts_with("http/1.1 200"));
+
+    // Behind a proxy all have its address.
+    let settings = [settings[0], ("TASKFLOW_SERVER__TRUSTED_PROXIES", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let address = app.listen().await;
+    let mut both = [connect(address).await, connect(address).await];
+    for stream in &mut both {
+        stream.write_all(GET).await.unwrap();
+        assert!(answer(stream).await.starts_with("http/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_exactly_one_host() {
+    let app = TestApp::start(Embedded).await;
+    let address = app.listen().await;
+    for hosts in ["", "Host: localhost\r\nHost: localhost\r\n"] {
+        let mut stream = connect(address).await;
+        let request = format!("GET /livez HTTP/1.1\r\n{hosts}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert!(answer(&mut stream).await.starts_with("http/1.1 400"));
+    }
 }
 
 #[tokio::test]

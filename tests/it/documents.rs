@@ -262,3 +262,87 @@ async fn who_asks_is_told_what_an_operation_costs() {
     let quiet = ada.graphql(query, json!({})).await;
     assert!(quiet.body.get("extensions").is_none(), "{:#}", quiet.body);
 }
+
+#[tokio::test]
+async fn what_a_limit_refuses_is_not_registered() {
+    let settings = [
+        ("TASKFLOW_LIMITS__ANONYMOUS", "1/1h"),
+        ("TASKFLOW_SERVER__TRUSTED_PROXIES", "1"),
+    ];
+    let app = TestApp::with(Embedded, &settings).await;
+    let from = async |address: &str, body: Value| {
+        let request = Request::post("/graphql")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("x-forwarded-for", address);
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        app.anybody().send(request).await
+    };
+    let registering = json!({"query": DOCUMENT, "extensions": hashed(&sha256(DOCUMENT))});
+    from("192.0.2.1", json!({"query": DOCUMENT})).await.data();
+    let refused = from("192.0.2.1", registering.clone()).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (429, "RATE_LIMITED")
+    );
+    let hash = json!({"extensions": hashed(&sha256(DOCUMENT))});
+    let unknown = from("192.0.2.2", hash.clone()).await;
+    assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND");
+    from("192.0.2.3", registering).await.data();
+    from("192.0.2.4", hash).await.data();
+}
+
+#[tokio::test]
+async fn who_registers_too_many_documents_is_served_and_goes_on_sending_them() {
+    let settings = [("TASKFLOW_LIMITS__REGISTER_DOCUMENT", "1/1h")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let anybody = app.anybody();
+    for (document, status) in [("{ a: __typename }", 200), ("{ b: __typename }", 400)] {
+        let body = json!({"query": document, "extensions": hashed(&sha256(document))});
+        anybody.posts(body).await.data();
+        let named = anybody.posts(json!({"extensions": hashed(&sha256(document))}));
+        assert_eq!(named.await.status.as_u16(), status, "{document}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_run_counts_as_one() {
+    let app = TestApp::with(Embedded, &[("TASKFLOW_LIMITS__ANONYMOUS", "2/1h")]).await;
+    let anybody = app.anybody();
+    let parse = anybody.posts(json!({"query": "{"})).await;
+    assert_eq!(parse.code(), "GRAPHQL_PARSE_FAILED");
+    let unknown = anybody.posts(json!({"documentId": "nothing"})).await;
+    assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND");
+    let third = anybody.posts(json!({"query": "{"})).await;
+    assert_eq!((third.status.as_u16(), third.code()), (429, "RATE_LIMITED"));
+    assert!(third.headers.contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
+async fn an_answer_has_so_many_bytes_and_no_more() {
+    let settings = [("TASKFLOW_GRAPHQL__MAX_ANSWER_BYTES", "2000")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let ada = app.person("ada").await;
+    let description = "x".repeat(900);
+    let task = ada
+        .creates(json!({"title": "x", "description": description}))
+        .await;
+    let ask = async |times: usize| {
+        let fields: Vec<String> = (0..times)
+            .map(|number| format!("a{number}: description"))
+            .collect();
+        let query = format!("{{ task(id: \"{task}\") {{ {} }} }}", fields.join(" "));
+        ada.posts(json!({"query": query})).await
+    };
+    ask(2).await.data();
+    let reply = ask(3).await;
+    assert_eq!(reply.code(), "QUERY_TOO_COMPLEX");
+    assert_eq!(reply.body["data"], Value::Null);
+    // A control character is six characters of JSON.
+    let description = "\u{1}".repeat(350);
+    let update = format!("{description:?}").replace("\\u{1}", "\\u0001");
+    let update = format!(
+        "mutation {{ updateTask(input: {{id: \"{task}\", description: {update}}}) {{ task {{ id }} }} }}"
+    );
+    ada.posts(json!({"query": update})).await.data();
+    assert_eq!(ask(1).await.code(), "QUERY_TOO_COMPLEX");
+}

@@ -406,13 +406,14 @@ async fn what_is_more_than_all_of_a_limit_is_never_allowed_and_told_so(
 }
 
 #[tokio::test]
-async fn an_operation_that_the_guard_refuses_is_not_charged() {
-    let app = app(Embedded, &[("TASKFLOW_LIMITS__USER", "2/1h")]).await;
+async fn an_operation_that_the_guard_refuses_counts_as_one() {
+    let app = app(Embedded, &[("TASKFLOW_LIMITS__USER", "3/1h")]).await;
     let ada = app.person("ada").await;
     let reply = ada.graphql(&fields(21), json!({})).await;
     assert_eq!(reply.code(), "QUERY_TOO_COMPLEX");
-    assert_eq!(left(&reply), ("", ""));
     ada.graphql(&fields(2), json!({})).await.data();
+    let reply = ada.graphql(&fields(21), json!({})).await;
+    assert_eq!(reply.code(), "RATE_LIMITED");
 }
 
 #[tokio::test]

@@ -15,10 +15,12 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::protocol::{ClientMessage, Close, ServerMessage, token};
-use crate::graphql::guard::{Checked, Params};
+use crate::graphql::guard::Params;
 use crate::graphql::{Answer, Caller, RequestContext, stamp};
 use crate::transport::headers::new_request_id;
-use crate::transport::operation::{execute, operation_word, prepare, subscribe, viewer_of};
+use crate::transport::operation::{
+    Prepared, execute, operation_word, prepare, subscribe, viewer_of,
+};
 use crate::transport::{Edge, answer};
 
 /// A token that ends does not end all sockets of a login storm in the same second: each may stay
@@ -205,13 +207,19 @@ impl Connection {
         if self.running.len() >= self.edge.websocket.max_operations {
             return Err(Close::TooMany("Too many operations on this socket").into());
         }
-        let request_id = new_request_id();
-        let viewer = viewer_of(&caller).map(|viewer| tracing::field::display(viewer.user_id.0));
-        let checked = match prepare(&self.edge, params, &caller).await {
+        let context = RequestContext {
+            caller,
+            address: self.address,
+            request_id: new_request_id(),
+        };
+        let request_id = &context.request_id;
+        let viewer =
+            viewer_of(&context.caller).map(|viewer| tracing::field::display(viewer.user_id.0));
+        let checked = match prepare(&self.edge, params, &context).await {
             Ok(checked) => checked,
             Err(error) => {
                 let mut response = error.into_response();
-                stamp(&mut response, &request_id);
+                stamp(&mut response, request_id);
                 tracing::info!(
                     request_id,
                     viewer,
@@ -230,11 +238,6 @@ impl Connection {
             name = checked.name_for_log(),
             "socket operation"
         );
-        let context = RequestContext {
-            caller,
-            address: self.address,
-            request_id,
-        };
         let answers = self.answers_of(checked, context);
         let (handle, registration) = AbortHandle::new_pair();
         let key = id.clone();
@@ -248,7 +251,7 @@ impl Connection {
         Ok(())
     }
 
-    fn answers_of(&self, checked: Checked, context: RequestContext) -> BoxStream<'static, Answer> {
+    fn answers_of(&self, checked: Prepared, context: RequestContext) -> BoxStream<'static, Answer> {
         if checked.operation_type == OperationType::Subscription {
             return subscribe(&self.edge, checked, context);
         }

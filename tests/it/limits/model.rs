@@ -40,9 +40,12 @@ impl Model {
             .iter()
             .zip(&levels)
             .all(|(draw, level)| level + draw.cost <= draw.full);
-        if allowed {
-            for (draw, level) in draws.iter().zip(&mut levels) {
+        for (draw, level) in draws.iter().zip(&mut levels) {
+            if allowed {
                 *level += draw.cost;
+            }
+            // What is at the brim is no fuller than that from now on, also after a refusal.
+            if allowed || *level == draw.full {
                 let vessel = Vessel {
                     level: *level,
                     looked_at: now,

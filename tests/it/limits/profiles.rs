@@ -54,6 +54,7 @@ fn production_counts_names_too_and_nobody_for_everybody() {
             "register_account 3/1h",
             "create_task 20/1m",
             "assign_task 30/1m",
+            "register_document 200/1h",
         ]
     );
 }

@@ -12,7 +12,9 @@ use async_graphql::{
 use chrono::{DateTime, Utc};
 use entity::{TaskId, UserId};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
+use uuid::Uuid;
 
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
@@ -21,7 +23,9 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
-use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task};
+use crate::tasks::task::{
+    Task, TaskError, TaskMutation, TaskQuery, TaskSubscription, find_task, find_tasks,
+};
 use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
@@ -30,8 +34,14 @@ const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken"];
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
 
-/// Fields that answer a page of a list.
+/// Fields that answer a page of a list, by name; a test compares them with the schema.
 const LIST_FIELDS: &[&str] = &["tasks", "users"];
+
+/// Fields that answer something for each of their `ids`.
+const BY_ID_FIELDS: &[&str] = &["nodes"];
+
+/// How many ids `nodes` takes.
+const MOST_NODES: usize = 100;
 
 /// Anything with an id.
 #[derive(Interface)]
@@ -57,18 +67,61 @@ impl NodeQuery {
     ) -> Option<Result<Node, ApiError>> {
         Some(node(ctx, &id).await)
     }
+
+    /// Whatever has these ids, each in the place of its id. What is not there is null, with an error
+    /// of its own.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The ids, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Result<Node, ApiError>>>, ApiError> {
+        ctx.viewer()?;
+        if ids.len() > MOST_NODES {
+            return Err(ApiError::new(
+                ErrorCode::BadUserInput,
+                format!("`ids` takes at most {MOST_NODES} ids."),
+            ));
+        }
+        nodes(ctx, &ids).await
+    }
 }
 
 async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
     ctx.viewer()?;
     match Kind::decode_any(id)? {
         (Kind::Task, id) => find_task(ctx, TaskId(id)).await.map(Node::Task),
-        (Kind::User, id) => {
-            let user = load_user(ctx, UserId(id)).await?;
-            user.map(|user| Node::User(User::new(user)))
-                .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such user."))
-        }
+        (Kind::User, id) => user(ctx, UserId(id)).await,
     }
+}
+
+async fn user(ctx: &Context<'_>, id: UserId) -> Result<Node, ApiError> {
+    let user = load_user(ctx, id).await?;
+    user.map(|user| Node::User(User::new(user)))
+        .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such user."))
+}
+
+/// Each kind is loaded at once: tasks by one query, users by their loader.
+async fn nodes(
+    ctx: &Context<'_>,
+    ids: &[ID],
+) -> Result<Vec<Option<Result<Node, ApiError>>>, ApiError> {
+    let ids: Vec<_> = ids.iter().map(|id| Kind::decode_any(id)).collect();
+    let of_task = |id: &Result<(Kind, Uuid), _>| match id {
+        Ok((Kind::Task, id)) => Some(TaskId(*id)),
+        _ => None,
+    };
+    let tasks = find_tasks(ctx, ids.iter().filter_map(of_task).collect()).await?;
+    let tasks = &tasks;
+    let loads = ids.into_iter().map(|id| async move {
+        match id? {
+            (Kind::Task, id) => match tasks.get(&TaskId(id)) {
+                Some(task) => Ok(Node::Task(task.clone())),
+                None => Err(TaskError::NotFound.into()),
+            },
+            (Kind::User, id) => user(ctx, UserId(id)).await,
+        }
+    });
+    Ok(join_all(loads).await.into_iter().map(Some).collect())
 }
 
 /// What can be read.
@@ -79,7 +132,7 @@ pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
 #[derive(MergedObject, Default)]
 pub struct Mutation(AuthMutation, TaskMutation);
 
-/// What can be heard of as it happens, over a WebSocket.
+/// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(TaskSubscription);
 
@@ -155,7 +208,7 @@ impl Api {
             settings: self.app.settings.graphql.clone(),
             auth_fields: AUTH_FIELDS,
             list_fields: LIST_FIELDS,
-            by_id_fields: &[],
+            by_id_fields: BY_ID_FIELDS,
             introspection: self.app.settings.introspection(),
             types: self.types.clone(),
         }
@@ -269,7 +322,34 @@ impl Extension for NoteExecution {
 
 #[cfg(test)]
 mod tests {
+    use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+
     use super::types;
+
+    #[test]
+    fn every_field_that_answers_a_list_costs_its_page() {
+        let document = async_graphql::parser::parse_schema(super::sdl()).unwrap();
+        let mut lists = Vec::new();
+        for definition in document.definitions {
+            let TypeSystemDefinition::Type(ty) = definition else {
+                continue;
+            };
+            let fields = match ty.node.kind {
+                TypeKind::Object(object) => object.fields,
+                TypeKind::Interface(interface) => interface.fields,
+                _ => continue,
+            };
+            for field in fields {
+                let name = field.node.ty.to_string();
+                if name.trim_end_matches('!').ends_with("Connection") {
+                    lists.push(field.node.name.to_string());
+                }
+            }
+        }
+        lists.sort_unstable();
+        lists.dedup();
+        assert_eq!(lists, super::LIST_FIELDS);
+    }
 
     #[test]
     fn the_guard_knows_every_scalar() {

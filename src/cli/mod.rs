@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::server::{self, Role};
 use crate::settings::Settings;
-use crate::{schema, telemetry};
+use crate::{graphql, schema, telemetry};
 
 /// A self-hosted task server: one GraphQL service.
 #[derive(Debug, Parser)]
@@ -108,6 +108,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Migrate(command) => migrate::run(command, &settings).await?,
         Command::Schema => {}
         Command::Config(ConfigCommand::Check) => {
+            graphql::check_manifests(&settings.persisted_documents)?;
             for warning in settings.warnings() {
                 println!("warning: {warning}");
             }

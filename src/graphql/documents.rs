@@ -60,7 +60,7 @@ pub struct Registration {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The folder or a file.
-    #[error("persisted_documents.folder: cannot read {path}: {source}")]
+    #[error("persisted_documents.folder: cannot read {path}")]
     Read {
         /// Which.
         path: String,
@@ -75,6 +75,11 @@ pub enum ManifestError {
         /// Which.
         path: String,
     },
+    /// Nothing could be executed.
+    #[error(
+        "persisted_documents.folder: there is no document in it, and persisted_documents.only executes nothing else"
+    )]
+    Empty,
     /// Two files disagree.
     #[error("persisted_documents.folder: {path} has another document for the id {id}")]
     Twice {
@@ -83,6 +88,20 @@ pub enum ManifestError {
         /// The id.
         id: String,
     },
+}
+
+/// Reads the manifests and forgets them, to see whether that can be done.
+///
+/// # Errors
+/// [`ManifestError`] names the file.
+pub fn check_manifests(settings: &PersistedDocumentsSettings) -> Result<(), ManifestError> {
+    let Some(folder) = &settings.folder else {
+        return Ok(());
+    };
+    match read_folder(folder, &mut HashMap::new())? {
+        0 if settings.only => Err(ManifestError::Empty),
+        _ => Ok(()),
+    }
 }
 
 /// What is in a manifest file.
@@ -113,8 +132,11 @@ impl Documents {
     ) -> Result<Self, ManifestError> {
         let mut trusted = HashMap::new();
         if let Some(folder) = &settings.folder {
-            read_folder(folder, &mut trusted)?;
-            tracing::info!(entries = trusted.len(), "trusted documents are read");
+            let documents = read_folder(folder, &mut trusted)?;
+            if settings.only && documents == 0 {
+                return Err(ManifestError::Empty);
+            }
+            tracing::info!(documents, "trusted documents are read");
         }
         let entries = NonZeroUsize::new(settings.automatic_entries).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
@@ -145,10 +167,7 @@ impl Documents {
                 ));
             }
             if self.settings.only && !self.trusted.contains_key(&hex(&hash())) {
-                return Err(ApiError::new(
-                    ErrorCode::Forbidden,
-                    "This server executes registered documents only, and this is none of them.",
-                ));
+                return Err(not_trusted());
             }
             if let Some(Name::Hash(hash)) = name
                 && self.settings.automatic
@@ -230,6 +249,10 @@ impl Documents {
                 ));
             }
         }
+        if self.settings.only {
+            return Err(not_trusted());
+        }
+        // The message is what clients look for.
         Err(ApiError::new(
             ErrorCode::PersistedQueryNotFound,
             "PersistedQueryNotFound",
@@ -261,6 +284,13 @@ impl Documents {
     fn key(&self, hash: &Hash) -> String {
         self.kv.key(&format!("document:{}", hex(hash)))
     }
+}
+
+fn not_trusted() -> ApiError {
+    ApiError::new(
+        ErrorCode::Forbidden,
+        "This server executes registered documents only, and this is none of them.",
+    )
 }
 
 /// How a request names its document.
@@ -300,7 +330,12 @@ impl Name {
     }
 }
 
-fn read_folder(folder: &Path, trusted: &mut HashMap<String, String>) -> Result<(), ManifestError> {
+/// Answers how many documents there are.
+fn read_folder(
+    folder: &Path,
+    trusted: &mut HashMap<String, String>,
+) -> Result<usize, ManifestError> {
+    let mut documents = 0;
     let read_error = |path: &Path| {
         let path = path.display().to_string();
         move |source| ManifestError::Read { path, source }
@@ -321,6 +356,7 @@ fn read_folder(folder: &Path, trusted: &mut HashMap<String, String>) -> Result<(
                 .map(|operation| (operation.id, operation.body))
                 .collect(),
         };
+        documents += entries.len();
         for (id, document) in entries {
             let hash = hex(&crypto::sha256(&document));
             trusted.insert(hash, document.clone());
@@ -331,7 +367,7 @@ fn read_folder(folder: &Path, trusted: &mut HashMap<String, String>) -> Result<(
             }
         }
     }
-    Ok(())
+    Ok(documents)
 }
 
 fn unhex(text: &str) -> Option<Hash> {

@@ -10,7 +10,7 @@ mod meter;
 mod page;
 
 pub use self::context::{Answer, Caller, ContextExt, RequestContext};
-pub use self::documents::{Documents, ManifestError, Registration};
+pub use self::documents::{Documents, ManifestError, Registration, check_manifests};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};
 pub use self::ids::Kind;
 pub use self::loader::Loader;

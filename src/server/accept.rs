@@ -78,6 +78,7 @@ pub async fn serve(
             begun: begun.clone(),
         };
         let connection = connection(http.clone(), stream, service, stop.clone());
+        metrics::gauge!("server_connections").increment(1.0);
         open.spawn(async move {
             // Who connects and says nothing must not keep others out.
             let silent = async {
@@ -86,6 +87,7 @@ pub async fn serve(
                 }
             };
             tokio::select! { () = connection => {}, () = silent => {} }
+            metrics::gauge!("server_connections").decrement(1.0);
             drop((place, counted));
         });
     }

@@ -57,9 +57,7 @@ impl GraphqlSettings {
         let numbers = [
             ("graphql.max_document_bytes", self.max_document_bytes),
             ("graphql.max_tokens", self.max_tokens),
-            ("graphql.max_nesting", self.max_nesting),
             ("graphql.max_variables_bytes", self.max_variables_bytes),
-            ("graphql.max_variables_depth", self.max_variables_depth),
             ("graphql.max_selections", self.max_selections),
             ("graphql.max_depth", self.max_depth),
             ("graphql.max_aliases", self.max_aliases),
@@ -90,6 +88,15 @@ impl GraphqlSettings {
             self.max_answer_bytes,
             1_024,
         );
+        // The parsers' own ends: of documents at 64, of JSON at 127 with the request around it.
+        between(
+            errors,
+            "graphql.max_variables_depth",
+            self.max_variables_depth,
+            1,
+            120,
+        );
+        between(errors, "graphql.max_nesting", self.max_nesting, 1, 64);
         between(errors, "graphql.max_batch", self.max_batch, 0, 10);
     }
 }

@@ -321,6 +321,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_key_of_a_rate_is_a_bucket() {
+        let defaults = crate::settings::document::known();
+        let rates: Vec<&str> = defaults
+            .iter()
+            .filter_map(|known| known.key.strip_prefix("limits."))
+            .filter(|name| !["profile", "redis_timeout_ms", "local_counters"].contains(name))
+            .collect();
+        let mut names = Bucket::ALL.map(Bucket::name).to_vec();
+        let mut rates = rates;
+        names.sort_unstable();
+        rates.sort_unstable();
+        assert_eq!(rates, names);
+    }
+
+    #[test]
     fn rates_are_a_number_and_a_time() {
         for (text, limit, seconds, shown) in [
             ("20/1m", 20, 60, "20/1m"),

@@ -181,14 +181,18 @@ async fn trusted_documents_are_known_from_the_start_and_can_be_the_only_ones() {
         if only == "true" {
             assert_eq!((other.status.as_u16(), other.code()), (403, "FORBIDDEN"));
             assert_eq!(registering.code(), "FORBIDDEN");
-            assert_eq!(named.code(), "PERSISTED_QUERY_NOT_FOUND");
+            assert_eq!(named.code(), "FORBIDDEN");
         } else {
             other.data();
             registering.data();
             named.data();
         }
         let unknown = anybody.posts(json!({"documentId": "f01"})).await;
-        assert_eq!(unknown.code(), "PERSISTED_QUERY_NOT_FOUND");
+        let code = match only {
+            "true" => "FORBIDDEN",
+            _ => "PERSISTED_QUERY_NOT_FOUND",
+        };
+        assert_eq!(unknown.code(), code);
     }
 }
 

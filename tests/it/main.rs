@@ -25,6 +25,7 @@ mod library;
 mod limits;
 mod mail;
 mod migrations;
+mod nodes;
 mod passwords;
 mod schema;
 mod socket;

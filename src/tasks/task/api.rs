@@ -1,5 +1,7 @@
 //! Tasks in GraphQL: the object and the queries.
 
+use std::collections::HashMap;
+
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
@@ -221,4 +223,27 @@ pub async fn find_task(ctx: &Context<'_>, id: TaskId) -> Result<Task, ApiError> 
         .read(|db| async move { store::find_visible(&db, viewer, id).await })
         .await?;
     Ok(Task(task.ok_or(TaskError::NotFound)?))
+}
+
+/// Those of these tasks that the viewer may see, by one query.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find_tasks(
+    ctx: &Context<'_>,
+    ids: Vec<TaskId>,
+) -> Result<HashMap<TaskId, Task>, ApiError> {
+    let viewer = ctx.viewer()?;
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (app, ids) = (ctx.app(), &ids);
+    let tasks = app
+        .db
+        .read(|db| async move { store::find_all_visible(&db, viewer, ids.clone()).await })
+        .await?;
+    Ok(tasks
+        .into_iter()
+        .map(|task| (task.id, Task(task)))
+        .collect())
 }

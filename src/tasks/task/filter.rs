@@ -271,7 +271,9 @@ impl Terms<'_> {
         *self.left = self.left.checked_sub(count).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::BadUserInput,
-                format!("The filter has more than {MAX_COMPARISONS} comparisons."),
+                format!(
+                    "The filter has more than {MAX_COMPARISONS} comparisons; each filter inside `and`, `or` and `not` counts as one, too."
+                ),
             )
         })?;
         Ok(())

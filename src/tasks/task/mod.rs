@@ -11,7 +11,7 @@ mod service;
 mod store;
 mod subscription;
 
-pub use self::api::{Task, TaskQuery, find_task};
+pub use self::api::{Task, TaskQuery, find_task, find_tasks};
 pub use self::error::TaskError;
 pub use self::events::TaskAssigned;
 pub use self::mutation::TaskMutation;

@@ -59,6 +59,18 @@ pub async fn find_visible(
         .await?)
 }
 
+/// Those of some tasks that the viewer may see.
+pub async fn find_all_visible(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    ids: Vec<TaskId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::visible_to(viewer)
+        .filter(Column::Id.is_in(ids))
+        .all(db)
+        .await?)
+}
+
 /// A page of the tasks the viewer may see.
 pub async fn list(
     db: &impl ConnectionTrait,

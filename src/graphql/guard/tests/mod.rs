@@ -2,6 +2,7 @@
 
 mod bombs;
 mod numbers;
+mod random;
 mod rules;
 mod values;
 

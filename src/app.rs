@@ -7,7 +7,7 @@ use async_graphql::Context;
 use sea_orm::DatabaseBackend;
 use tokio::time::timeout;
 
-use crate::auth::{KeyError, Keys, Passwords, Tokens};
+use crate::auth::{KeyError, Keys, Passwords, Revocations, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
 use crate::delivery::email::{EmailTransport, TransportError};
 use crate::events::{self, Bus, Feed};
@@ -45,6 +45,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Makes and checks access tokens.
     pub tokens: Tokens,
+    /// Tells open sockets that their session has ended.
+    pub revocations: Revocations,
     /// Sends mail.
     pub mail: EmailTransport,
     /// The texts of messages.
@@ -131,6 +133,7 @@ impl App {
             feed,
             passwords,
             tokens,
+            revocations: Revocations::default(),
             mail,
             templates,
         };

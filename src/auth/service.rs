@@ -11,6 +11,7 @@ use crate::accounts::NewUser;
 use crate::app::App;
 use crate::crypto;
 use crate::db::{Tx, new_id};
+use crate::events::bus::Hint;
 use crate::graphql::{UserError, UserErrorCode};
 use crate::settings::Registration;
 
@@ -136,8 +137,14 @@ pub async fn refresh(app: &App, refresh_token: &str) -> Result<SignedIn, AuthErr
 pub async fn logout(app: &App, viewer: &Viewer, all: bool) -> Result<u64, AuthError> {
     app.db
         .write(|tx| async move {
-            let only = (!all).then_some(viewer.session_id);
-            Ok(store::revoke(&tx, viewer.user_id, only, tx.clock().now()).await?)
+            let (user, session) = (viewer.user_id, (!all).then_some(viewer.session_id));
+            let ended = store::revoke(&tx, user, session, tx.clock().now()).await?;
+            let (revocations, bus) = (app.revocations.clone(), app.bus.clone());
+            tx.after_commit(move || {
+                revocations.end(user, session);
+                bus.publish(Hint::SessionEnded { user, session });
+            });
+            Ok(ended)
         })
         .await
 }

@@ -40,8 +40,8 @@ struct Claims {
 pub struct Verified {
     /// Whose it is.
     pub viewer: Viewer,
-    /// When it ends.
-    pub expires_at: DateTime<Utc>,
+    /// From when on it is refused: after its end and the leeway.
+    pub refused_from: DateTime<Utc>,
 }
 
 /// Why a token is refused.
@@ -144,7 +144,9 @@ impl Tokens {
             claims
         };
         let now = self.clock.now().timestamp();
-        if now > claims.exp + self.leeway.num_seconds() {
+        // Whole seconds: the last one counts in full.
+        let refused_from = claims.exp + self.leeway.num_seconds() + 1;
+        if now >= refused_from {
             return Err(TokenError::Expired);
         }
         if now < claims.nbf - self.leeway.num_seconds() {
@@ -156,7 +158,7 @@ impl Tokens {
                 session_id: SessionId(claims.sid),
                 roles: claims.roles,
             },
-            expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or_default(),
+            refused_from: DateTime::from_timestamp(refused_from, 0).unwrap_or_default(),
         })
     }
 

@@ -137,6 +137,11 @@ impl Feed {
         Ok(self.cursor(stream, last_seq))
     }
 
+    /// How many streams are followed in this process.
+    pub fn followed_streams(&self) -> usize {
+        self.followed().len()
+    }
+
     /// Follows a stream. The iteration never ends by itself; dropping it stops it.
     ///
     /// # Errors
@@ -191,7 +196,7 @@ impl Feed {
                         self.tell(&name, seq);
                         false
                     }
-                    Ok(Hint::Wake { .. }) => false,
+                    Ok(Hint::Wake { .. } | Hint::SessionEnded { .. }) => false,
                     Err(RecvError::Lagged(_)) => true,
                     Err(RecvError::Closed) => return,
                 },

@@ -232,7 +232,7 @@ async fn woken(hints: &mut tokio::sync::broadcast::Receiver<Hint>) {
     loop {
         match hints.recv().await {
             Ok(Hint::Wake { .. }) | Err(RecvError::Lagged(_)) => return,
-            Ok(Hint::Stream { .. }) => {}
+            Ok(Hint::Stream { .. } | Hint::SessionEnded { .. }) => {}
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }

@@ -23,7 +23,7 @@ use crate::db::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::schema::Api;
 use crate::settings::{EffectiveTransport, Settings};
-use crate::transport::{self, Authenticated, Edge, Origins};
+use crate::transport::{self, Authenticated, Edge, Origins, Seats};
 use crate::{mailbox, telemetry, worker};
 
 /// What this process does.
@@ -84,6 +84,11 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     tokio::spawn(bus_driver.run(lifecycle.ended.clone()));
     tokio::spawn(
         app.feed
+            .clone()
+            .run(app.bus.clone(), lifecycle.ended.clone()),
+    );
+    tokio::spawn(
+        app.revocations
             .clone()
             .run(app.bus.clone(), lifecycle.ended.clone()),
     );
@@ -160,20 +165,21 @@ fn origins(app: &App) -> Origins {
     )
 }
 
-/// The edge, and the two functions it is given.
+/// The edge, and the functions it is given.
 fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
     let api = Api::new(app.clone());
     let limits = api.limits();
     let settings = &app.settings;
-    let tokens = app.clone();
+    let (tokens, sessions) = (app.clone(), app.clone());
     Edge::new(transport::Parts {
         authenticate: Arc::new(move |token| match tokens.tokens.verify(token) {
             Ok(verified) => Ok(Authenticated {
                 viewer: verified.viewer,
-                expires_at: verified.expires_at,
+                expires_at: verified.refused_from,
             }),
             Err(error) => Err(error.to_string()),
         }),
+        signed_out: Arc::new(move |viewer| Box::pin(sessions.revocations.watch(viewer))),
         execute: Arc::new(move |checked, context| api.execute(checked, context)),
         limits,
         documents: app.documents.clone(),
@@ -183,7 +189,7 @@ fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
         websocket: settings.websocket.clone(),
         lifecycle: lifecycle.clone(),
         clock: app.db.clock().clone(),
-        sockets: std::sync::atomic::AtomicUsize::new(0),
+        seats: Seats::new(&settings.websocket),
     })
 }
 

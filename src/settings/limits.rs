@@ -115,6 +115,14 @@ pub struct WebsocketSettings {
     pub max_message_bytes: usize,
     /// The most operations running on one socket.
     pub max_operations: usize,
+    /// The most messages a second from one socket; more are read later.
+    pub max_messages_per_second: u32,
+    /// The most sockets and subscriptions over HTTP at once, in this process.
+    pub max_sockets: usize,
+    /// The same of one signed-in person.
+    pub max_sockets_per_user: usize,
+    /// The same of one address, of those that are not signed in.
+    pub max_sockets_per_address: usize,
     /// A client that takes nothing for this many seconds is closed.
     pub queue_timeout_seconds: u64,
 }
@@ -147,6 +155,26 @@ impl WebsocketSettings {
             1,
         );
         at_least(errors, "websocket.max_operations", self.max_operations, 1);
+        between(
+            errors,
+            "websocket.max_messages_per_second",
+            self.max_messages_per_second,
+            1,
+            1_000_000,
+        );
+        at_least(errors, "websocket.max_sockets", self.max_sockets, 1);
+        at_least(
+            errors,
+            "websocket.max_sockets_per_user",
+            self.max_sockets_per_user,
+            1,
+        );
+        at_least(
+            errors,
+            "websocket.max_sockets_per_address",
+            self.max_sockets_per_address,
+            1,
+        );
         at_least(
             errors,
             "websocket.queue_timeout_seconds",

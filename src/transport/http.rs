@@ -1,7 +1,7 @@
 //! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>).
 
 use async_graphql::parser::types::OperationType;
-use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use entity::Timestamp;
@@ -13,6 +13,8 @@ use super::address::client_address;
 use super::headers::{Logged, RequestId, new_request_id};
 use super::operation::{Prepared, execute, operation_word, prepare, subscribe, viewer_of};
 use super::params::{Asked, from_body, from_query};
+use super::seats::Holder;
+use super::streams::Bounds;
 use super::{Edge, answer, streams, ws};
 use crate::graphql::guard::Params;
 use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext, stamp};
@@ -27,9 +29,13 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: ErrorCode, message: &str) -> Self {
+        Self::with_status(status, ApiError::new(code, message))
+    }
+
+    pub fn with_status(status: StatusCode, error: ApiError) -> Self {
         Self {
             status,
-            error: ApiError::new(code, message),
+            error,
             allow: None,
         }
     }
@@ -58,11 +64,7 @@ impl From<ApiError> for Refusal {
             ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self {
-            status,
-            error,
-            allow: None,
-        }
+        Self::with_status(status, error)
     }
 }
 
@@ -109,9 +111,14 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         ));
     }
     if is_upgrade(request.headers()) {
-        return open_socket(edge.clone(), request)
-            .await
-            .unwrap_or_else(refuse);
+        let address = edge.address_of(&request);
+        return ws::open(edge, request, address).unwrap_or_else(|message| {
+            refuse(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::BadUserInput,
+                message,
+            ))
+        });
     }
     let Some(accepted) = negotiated else {
         return refuse(Refusal::new(
@@ -147,7 +154,13 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
                 standing: None,
             };
             let answers = stream::once(async { answer }).boxed();
-            streams::respond(&edge, accepted, answers, None, Logged::default())
+            streams::respond(
+                &edge,
+                accepted,
+                answers,
+                Bounds::default(),
+                Logged::default(),
+            )
         }
         Err(refusal) => {
             // `application/json` says 200 for every well-formed request.
@@ -168,19 +181,6 @@ fn accept(headers: &HeaderMap) -> Option<String> {
         .map(|line| line.to_str().unwrap_or_default())
         .collect();
     (!lines.is_empty()).then(|| lines.join(","))
-}
-
-async fn open_socket(edge: Edge, request: Request) -> Result<Response, Refusal> {
-    let not_good =
-        |message| Refusal::new(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, message);
-    let address = edge.address_of(&request);
-    let (mut parts, _) = request.into_parts();
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &edge)
-        .await
-        .map_err(|_| not_good("This is not a WebSocket handshake."))?;
-    ws::upgrade(edge, upgrade, &parts.headers, address).ok_or_else(|| {
-        not_good("This server speaks the WebSocket sub-protocol graphql-transport-ws only.")
-    })
 }
 
 async fn run(edge: &Edge, request: Request, incoming: Incoming) -> Result<Response, Refusal> {
@@ -226,14 +226,21 @@ async fn run_one(edge: &Edge, params: Params, incoming: Incoming) -> Result<Resp
         let answer = answer_of(edge, checked, &incoming).await;
         return Ok(answer::executed(answer, media, logged));
     }
+    let mut bounds = Bounds::default();
     let answers: BoxStream<'static, Answer> = if is_subscription {
+        let viewer = viewer_of(&context.caller);
+        let holder = Holder::of(&context.caller, context.address);
+        bounds = Bounds {
+            ends_at: incoming.ends_at,
+            signed_out: viewer.map(|viewer| (edge.signed_out)(viewer)),
+            seat: Some(edge.seats.take(holder)?),
+        };
         subscribe(edge, checked, context.clone())
     } else {
         let answer = answer_of(edge, checked, &incoming).await;
         stream::once(async { answer }).boxed()
     };
-    let ends_at = incoming.ends_at;
-    Ok(streams::respond(edge, *accepted, answers, ends_at, logged))
+    Ok(streams::respond(edge, *accepted, answers, bounds, logged))
 }
 
 /// Runs the operations of a batch one after the other, so that a batch holds no more of the server

@@ -1,6 +1,6 @@
 //! How operations come in and answers go out: HTTP, WebSocket, server-sent events and multipart
-//! subscriptions on one path. Given two functions,
-//! `authenticate` and `execute`; knows no domain.
+//! subscriptions on one path. Given three functions,
+//! `authenticate`, `signed_out` and `execute`; knows no domain.
 
 mod accept;
 mod address;
@@ -10,19 +10,21 @@ mod http;
 mod operation;
 mod origin;
 mod params;
+mod seats;
 mod streams;
 mod ws;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
 use axum::routing::any;
 use entity::{Timestamp, Viewer};
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 pub use self::headers::{Logged, RATE_LIMIT_HEADERS, harden, observe};
 pub use self::origin::{Origins, check_host};
+pub use self::seats::Seats;
 use crate::db::Clock;
 use crate::graphql::guard::{Checked, Limits};
 use crate::graphql::{Answer, Documents, RequestContext};
@@ -35,12 +37,16 @@ use crate::settings::{ServerSettings, WebsocketSettings};
 pub struct Authenticated {
     /// Who.
     pub viewer: Viewer,
-    /// When the token ends.
+    /// From when on the token is refused. What was opened with it ends then, so that nothing is
+    /// opened only to be closed at once.
     pub expires_at: Timestamp,
 }
 
 /// Checks an access token; the error is a sentence for the client.
 pub type Authenticate = Arc<dyn Fn(&str) -> Result<Authenticated, String> + Send + Sync>;
+
+/// Resolves when the session of a viewer is ended before its token is over.
+pub type SignedOut = Arc<dyn Fn(&Viewer) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Executes an operation as a part of a request.
 pub type Execute = Arc<dyn Fn(Checked, RequestContext) -> BoxStream<'static, Answer> + Send + Sync>;
@@ -53,6 +59,8 @@ pub struct Edge(Arc<Parts>);
 pub struct Parts {
     /// Checks tokens.
     pub authenticate: Authenticate,
+    /// Watches sessions, for what stays open.
+    pub signed_out: SignedOut,
     /// Runs operations.
     pub execute: Execute,
     /// What a request may ask for.
@@ -71,8 +79,8 @@ pub struct Parts {
     pub lifecycle: Lifecycle,
     /// What time it is.
     pub clock: Clock,
-    /// How many sockets are open.
-    pub sockets: AtomicUsize,
+    /// Who has how much open.
+    pub seats: Seats,
 }
 
 impl std::ops::Deref for Edge {

@@ -12,6 +12,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use entity::Timestamp;
 use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt, pending};
 use futures_util::stream::{self, BoxStream};
 use serde::Serialize;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -21,21 +22,35 @@ use super::Edge;
 use super::accept::{Accepted, StreamType};
 use super::answer::{Wire, first_code};
 use super::headers::Logged;
+use super::seats::Seat;
 use crate::graphql::Answer;
 
 /// Keeps proxies from closing a stream on which nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(12);
 
-/// The response that carries these answers, until they end, the token ends or the server stops.
+/// What a stream that may go on for ever has beside its answers.
+#[derive(Default)]
+pub struct Bounds {
+    /// When the token ends.
+    pub ends_at: Option<Timestamp>,
+    /// Resolves when the session is ended.
+    pub signed_out: Option<BoxFuture<'static, ()>>,
+    /// Kept for as long as there is more to come.
+    pub seat: Option<Seat>,
+}
+
+/// The response that carries these answers, until they end, the token or the session ends or the
+/// server stops.
 pub fn respond(
     edge: &Edge,
     accepted: Accepted,
     answers: BoxStream<'static, Answer>,
-    ends_at: Option<Timestamp>,
+    bounds: Bounds,
     logged: Logged,
 ) -> Response {
     let kind = accepted.stream.unwrap_or(StreamType::Events);
-    let left = ends_at.map(|at| (at - edge.clock.now()).to_std().unwrap_or_default());
+    let left = |at: Timestamp| (at - edge.clock.now()).to_std().unwrap_or_default();
+    let left = bounds.ends_at.map(left);
     let now = Instant::now();
     let stream = Stream {
         kind,
@@ -43,6 +58,8 @@ pub fn respond(
         heartbeat: Box::pin(sleep_until(now + HEARTBEAT)),
         deadline: left.map(|left| Box::pin(sleep_until(now + left))),
         draining: edge.lifecycle.draining.clone(),
+        signed_out: bounds.signed_out.unwrap_or_else(|| pending().boxed()),
+        _seat: bounds.seat,
         state: State::Beginning,
     };
     let chunks = stream::unfold(stream, |mut stream| async move {
@@ -73,7 +90,9 @@ struct Stream {
     heartbeat: Pin<Box<Sleep>>,
     /// When the token ends.
     deadline: Option<Pin<Box<Sleep>>>,
+    signed_out: BoxFuture<'static, ()>,
     draining: CancellationToken,
+    _seat: Option<Seat>,
     state: State,
 }
 
@@ -91,6 +110,7 @@ enum State {
 #[derive(Clone, Copy)]
 enum Cut {
     TokenOver,
+    SignedOut,
     Stopping,
 }
 
@@ -133,6 +153,7 @@ impl Stream {
                 Some(self.kind.heartbeat())
             }
             () = deadline => self.cut(Cut::TokenOver),
+            () = &mut self.signed_out => self.cut(Cut::SignedOut),
             () = self.draining.cancelled() => self.cut(Cut::Stopping),
         }
     }
@@ -188,6 +209,7 @@ impl StreamType {
                 "UNAUTHENTICATED",
                 "The access token is over. Subscribe again with a new one, after the last cursor.",
             ),
+            Cut::SignedOut => ("UNAUTHENTICATED", "The session has ended. Log in again."),
             Cut::Stopping => (
                 "UNAVAILABLE",
                 "The server stops. Subscribe again, after the last cursor.",

@@ -1,15 +1,23 @@
 //! The protocol graphql-transport-ws, row by row. What needs no event runs embedded only: the loop
 //! is the same.
 
+mod ends;
 mod events;
+mod frames;
+mod protocol;
+mod random;
+mod seats;
+mod slow;
 
 use std::net::SocketAddr;
 
 use chrono::TimeDelta;
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::Mode::{self, Embedded, Full};
+use crate::support::process::PATIENCE;
 use crate::support::{Person, Socket, TestApp};
 
 const TYPENAME: &str = "{ __typename }";
@@ -34,6 +42,18 @@ async fn anonymous(address: SocketAddr) -> Socket {
     socket.send(json!({"type": "connection_init"})).await;
     assert_eq!(socket.next().await, json!({"type": "connection_ack"}));
     socket
+}
+
+impl TestApp {
+    /// Waits until just so many streams are followed.
+    async fn followed(&self, count: usize) {
+        let wait = async {
+            while self.app.feed.followed_streams() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("it comes to that");
+    }
 }
 
 impl Socket {
@@ -137,6 +157,8 @@ async fn what_is_no_message_of_the_protocol_is_closed_with_4400() {
     let address = app.listen().await;
     let long = json!({"id": "1", "type": "subscribe", "payload": {"query": "#".repeat(70_000)}});
     let long = long.to_string();
+    let long_id = json!({"type": "complete", "id": "x".repeat(129)}).to_string();
+    let deep = format!(r#"{{"type":"ping","payload":{{"a":{}"#, "[".repeat(60_000));
     for text in [
         "",
         "{",
@@ -148,7 +170,27 @@ async fn what_is_no_message_of_the_protocol_is_closed_with_4400() {
         r#"{"type":"start"}"#,
         r#"{"type":"connection_ack"}"#,
         r#"{"type":"connection_init","payload":1}"#,
+        r#"{"type":"connection_init","payload":[]}"#,
+        r#"{"type":"connection_init","payload":"a token"}"#,
         r#"{"type":"ping","payload":[]}"#,
+        r#"{"type":"ping","payload":"x"}"#,
+        r#"{"type":"pong","payload":1}"#,
+        r#"{"type":"Ping"}"#,
+        r#"{"type":1}"#,
+        r#"{"type":null}"#,
+        r#"{"type":"next","id":"1","payload":{}}"#,
+        r#"{"type":"ping"} {"type":"ping"}"#,
+        r#"{"type":"subscribe","id":"","payload":{"query":"{ __typename }"}}"#,
+        r#"{"type":"subscribe","id":null,"payload":{"query":"{ __typename }"}}"#,
+        r#"{"type":"subscribe","id":"1","payload":null}"#,
+        r#"{"type":"subscribe","id":"1","payload":{"query":null}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{ __typename }","variables":"{}"}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{ __typename }","operationName":1}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{"query":"{ __typename }","extensions":[]}}"#,
+        r#"{"type":"complete","id":""}"#,
+        r#"{"type":"complete","id":7}"#,
+        long_id.as_str(),
+        deep.as_str(),
         r#"{"type":"subscribe","payload":{"query":"{ __typename }"}}"#,
         r#"{"type":"subscribe","id":1,"payload":{"query":"{ __typename }"}}"#,
         r#"{"type":"subscribe","id":"1"}"#,
@@ -243,7 +285,7 @@ async fn a_token_that_is_not_good_is_closed_with_4403_wherever_it_stands() {
     };
     refused(&forged(token(&bob))).await;
     refused("nonsense").await;
-    // Fifteen minutes, and the half that clocks may differ by.
+    // Fifteen minutes, and half a minute that clocks may differ by.
     app.clock.advance(TimeDelta::seconds(900 + 31));
     refused(token(&bob)).await;
     for payload in [
@@ -264,10 +306,55 @@ async fn a_token_that_ends_closes_its_open_socket_with_4403(#[values(Embedded, F
     let app = TestApp::start(mode).await;
     let (bob, address) = (app.person("bob").await, app.listen().await);
     let cursor = bob.event_cursor().await;
-    app.clock.advance(TimeDelta::seconds(899));
+    // Past its end, but within what clocks may differ by: as good as for a request.
+    app.clock.advance(TimeDelta::seconds(900 + 29));
+    bob.event_cursor().await;
     let mut socket = Socket::signed_in(address, token(&bob)).await;
     socket.follow("1", &cursor).await;
+    socket.runs("2", TYPENAME, json!({})).await;
     assert_eq!(socket.close_code().await, 4403);
+    app.clock.advance(TimeDelta::seconds(2));
+    let mut socket = Socket::open(address).await;
+    socket.send(init(token(&bob))).await;
+    let first = socket.receive().await;
+    assert_eq!(first.err(), Some(4403), "no acknowledgement before it");
+}
+
+#[tokio::test]
+async fn what_the_protocol_allows_is_taken() {
+    let app = TestApp::start(Embedded).await;
+    let address = app.listen().await;
+    let id = "\u{e4}".repeat(64);
+    let subscribe = json!({"type": "subscribe", "id": id, "other": 1, "payload": {
+        "query": "query A { __typename } query B { b: __typename }", "operationName": "B",
+        "variables": null, "extensions": {"anything": [1]}, "other": {"key": 2},
+    }});
+    let mut socket = Socket::open(address).await;
+    for silent in [
+        json!({"type": "pong"}),
+        json!({"type": "pong", "payload": null}),
+        json!({"type": "complete", "id": id, "payload": 1}),
+    ] {
+        socket.send(silent).await;
+    }
+    socket
+        .send(json!({"type": "ping", "payload": null, "at": 1}))
+        .await;
+    assert_eq!(socket.next().await, json!({"type": "pong"}));
+    socket
+        .send(json!({"type": "connection_init", "payload": {"x": {"y": []}}, "id": 3}))
+        .await;
+    assert_eq!(socket.next().await, json!({"type": "connection_ack"}));
+    socket.send(subscribe).await;
+    assert_eq!(socket.event(&id).await, json!({"b": "Query"}));
+    assert_eq!(socket.next().await, json!({"id": id, "type": "complete"}));
+    // A document by its hash needs no text.
+    let hash = "0".repeat(64);
+    let extensions = json!({"persistedQuery": {"version": 1, "sha256Hash": hash}});
+    let by_hash = json!({"type": "subscribe", "id": "1", "payload": {"extensions": extensions}});
+    socket.send(by_hash).await;
+    assert_eq!(socket.refusal("1").await, "PERSISTED_QUERY_NOT_FOUND");
+    socket.is_silent().await;
 }
 
 #[tokio::test]

@@ -275,7 +275,10 @@ async fn a_stop_ends_the_streams_so_that_their_clients_come_again() {
 
 #[tokio::test]
 async fn a_stream_ends_with_the_token() {
-    let settings = [("TASKFLOW_AUTH__ACCESS_TOKEN_SECONDS", "1")];
+    let settings = [
+        ("TASKFLOW_AUTH__ACCESS_TOKEN_SECONDS", "1"),
+        ("TASKFLOW_AUTH__CLOCK_LEEWAY_SECONDS", "0"),
+    ];
     let app = TestApp::with(Embedded, &settings).await;
     let bob = app.person("bob").await;
     let body = json!({"query": FOLLOW});

@@ -5,6 +5,7 @@ mod redis;
 
 use std::sync::Arc;
 
+use entity::{SessionId, UserId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,13 @@ pub enum Hint {
     Wake {
         /// In this queue.
         queue: String,
+    },
+    /// Somebody signed out.
+    SessionEnded {
+        /// Who.
+        user: UserId,
+        /// Of which session; of all when there is none.
+        session: Option<SessionId>,
     },
 }
 

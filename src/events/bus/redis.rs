@@ -142,7 +142,7 @@ async fn publish(client: Client, mut queue: mpsc::Receiver<Hint>, feed: String, 
     let mut connection: Option<ConnectionManager> = None;
     while let Some(hint) = queue.recv().await {
         let channel = match &hint {
-            Hint::Stream { .. } => &feed,
+            Hint::Stream { .. } | Hint::SessionEnded { .. } => &feed,
             Hint::Wake { .. } => &wake,
         };
         if let Err(error) = timeout(

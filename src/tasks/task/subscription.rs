@@ -3,6 +3,7 @@
 use async_graphql::{Context, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::{Viewer, event};
+use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
 
 use super::api::Task;
@@ -52,9 +53,17 @@ impl TaskSubscription {
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
         let entries = app.feed.follow(stream, start).await?;
-        Ok(entries.then(move |entry| {
+        let events = entries.then(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
             async move { tell(&app, &viewer, entry?).await }
+        });
+        // An error is the last that is told: after the event behind it the client's cursor would be
+        // past the one that failed.
+        Ok(unfold(Some(Box::pin(events)), async |events| {
+            let mut events = events?;
+            let event = events.next().await?;
+            let rest = event.is_ok().then_some(events);
+            Some((event, rest))
         }))
     }
 }

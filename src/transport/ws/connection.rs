@@ -1,27 +1,35 @@
 //! One socket, one task, one loop.
+//!
+//! Three rules keep one client from holding up another, or one operation of a client the next:
+//!
+//! - What has begun goes on. An operation may be in the middle of a transaction, so it is polled
+//!   whatever the client does; only when its answer is there does it wait.
+//! - An operation has one answer waiting at most, and goes on when that is on its way. Answers go
+//!   out in the order in which they came: a hot operation has its turn like any other.
+//! - Nothing waits for the client in here. The loop hears of everything while a message is stuck.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::parser::types::OperationType;
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures_util::stream::{AbortHandle, Abortable, BoxStream, SelectAll, once};
-use futures_util::{SinkExt, StreamExt};
-use serde::de::DeserializeOwned;
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt, pending};
+use futures_util::stream::{AbortHandle, FuturesUnordered, StreamFuture};
+use hyper::upgrade::Upgraded;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::protocol::{ClientMessage, Close, ServerMessage, token};
-use crate::graphql::guard::Params;
-use crate::graphql::{Answer, Caller, RequestContext, stamp};
-use crate::transport::headers::new_request_id;
-use crate::transport::operation::{
-    Prepared, execute, operation_word, prepare, subscribe, viewer_of,
-};
-use crate::transport::{Edge, answer};
+use super::operation::{Operation, Step};
+use super::pace::Pace;
+use super::protocol::{ClientMessage, Close, ServerMessage, params, token};
+use super::wire::{Turn, Wire};
+use crate::graphql::{Answer, Caller};
+use crate::transport::Edge;
+use crate::transport::seats::{Holder, Seat};
 
 /// A token that ends does not end all sockets of a login storm in the same second: each may stay
 /// longer by up to a tenth of what its token had left, but no more than this.
@@ -35,24 +43,36 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 
 pub struct Connection {
     edge: Edge,
-    socket: WebSocket,
+    wire: Wire,
     /// From where the client came.
     address: IpAddr,
+    seat: Seat,
     /// None before the connection is acknowledged.
     caller: Option<Caller>,
-    running: HashMap<String, AbortHandle>,
-    answers: SelectAll<BoxStream<'static, (String, Step)>>,
+    /// The operations of the client, by its names for them.
+    running: HashMap<Arc<str>, Running>,
+    /// Their next steps.
+    steps: FuturesUnordered<StreamFuture<Operation>>,
+    /// Steps that are done and could not be told yet, the oldest first.
+    done: VecDeque<(Option<Box<Answer>>, Operation)>,
+    pace: Pace,
     /// When a ping is due, or its answer overdue.
-    heartbeat: Pin<Box<Sleep>>,
+    heartbeat: Instant,
     awaiting_pong: bool,
     /// When the socket must end: no `connection_init`, or the token over.
-    deadline: Pin<Box<Sleep>>,
+    deadline: Instant,
+    /// When to go, since the server stops.
+    leaves_at: Option<Instant>,
+    stopping: BoxFuture<'static, ()>,
+    signed_out: BoxFuture<'static, ()>,
+    /// For the first of all these moments.
+    alarm: Pin<Box<Sleep>>,
 }
 
-/// What an operation does next.
-enum Step {
-    Answer(Box<Answer>),
-    End,
+struct Running {
+    handle: AbortHandle,
+    /// Whether it may take for ever; what does not is waited for when the server stops.
+    subscribed: bool,
 }
 
 /// How a connection goes on.
@@ -62,6 +82,8 @@ type Flow = Result<(), End>;
 enum End {
     /// The server says so.
     Close(Close),
+    /// The client says so.
+    Closed,
     /// The client is gone.
     Gone,
 }
@@ -73,269 +95,322 @@ impl From<Close> for End {
 }
 
 impl Connection {
-    pub fn new(edge: Edge, socket: WebSocket, address: IpAddr) -> Self {
-        edge.sockets.fetch_add(1, Ordering::Relaxed);
-        metrics::gauge!("websocket_connections").increment(1.0);
+    /// Serves a socket to its end.
+    pub async fn run(edge: Edge, upgraded: Upgraded, address: IpAddr) {
+        let wire = Wire::new(upgraded, edge.websocket.max_message_bytes).await;
+        let _counted = Counted::new();
+        let patience = Duration::from_secs(edge.websocket.queue_timeout_seconds);
+        let Ok(seat) = edge.seats.take(Holder::of(&Caller::Anonymous, address)) else {
+            return bid(wire, End::Close(Close::Overloaded), patience).await;
+        };
+        let mut connection = Self::new(edge, wire, seat, address);
+        let end = loop {
+            if let Err(end) = connection.step().await {
+                break end;
+            }
+        };
+        // The operations end here, and the seat is kept until the client has taken notice.
+        let (wire, seat) = connection.into_parts();
+        bid(wire, end, patience).await;
+        drop(seat);
+    }
+
+    fn new(edge: Edge, wire: Wire, seat: Seat, address: IpAddr) -> Self {
+        let now = Instant::now();
         let init = Duration::from_secs(edge.websocket.init_timeout_seconds);
         let ping = Duration::from_secs(edge.websocket.ping_interval_seconds);
+        let stopping = edge.lifecycle.draining.clone().cancelled_owned().boxed();
         Self {
-            socket,
+            wire,
             address,
+            seat,
             caller: None,
             running: HashMap::new(),
-            answers: SelectAll::new(),
-            heartbeat: Box::pin(sleep_until(Instant::now() + ping)),
+            steps: FuturesUnordered::new(),
+            done: VecDeque::new(),
+            pace: Pace::new(edge.websocket.max_messages_per_second, now),
+            heartbeat: now + ping,
             awaiting_pong: false,
-            deadline: Box::pin(sleep_until(Instant::now() + init)),
+            deadline: now + init,
+            leaves_at: None,
+            stopping,
+            signed_out: pending().boxed(),
+            alarm: Box::pin(sleep_until(now + init)),
             edge,
         }
     }
 
-    pub async fn run(mut self) {
-        let end = loop {
-            if let Err(end) = self.step().await {
-                break end;
-            }
-        };
-        if let End::Close(close) = end {
-            let (code, reason) = close.frame();
-            tracing::debug!(code, reason, "closing a socket");
-            let frame = Message::Close(Some(CloseFrame {
-                code,
-                reason: reason.into(),
-            }));
-            let patience = Duration::from_secs(self.edge.websocket.queue_timeout_seconds);
-            // The client may be gone by now; there is nobody to tell.
-            timeout(patience, self.socket.send(frame)).await.ok();
-            // Wait for the client's close frame, so that it is not cut off before it has read ours.
-            timeout(Duration::from_secs(1), async {
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            })
-            .await
-            .ok();
-        }
+    fn into_parts(self) -> (Wire, Seat) {
+        (self.wire, self.seat)
     }
 
     async fn step(&mut self) -> Flow {
-        let draining = self.edge.lifecycle.draining.clone();
+        let now = Instant::now();
+        let too_fast = self.pace.wait(now);
+        let listening = too_fast.is_none() && !self.wire.is_full();
+        let alarm = self.next_alarm(too_fast);
+        if self.alarm.deadline() != alarm {
+            self.alarm.as_mut().reset(alarm);
+        }
         tokio::select! {
-            message = self.socket.recv() => match message {
-                Some(Ok(message)) => self.heard(message).await,
-                // A message or frame larger than allowed, or bytes that are not text.
-                Some(Err(error)) if is_protocol_error(&error) => Err(Close::BadMessage.into()),
-                Some(Err(_)) | None => Err(End::Gone),
+            turn = self.wire.turn(listening) => match turn {
+                Turn::Heard(message) => self.heard(message)?,
+                // A client that took what was stuck is alive.
+                Turn::Sent { slow: true } => self.is_alive(),
+                Turn::Sent { slow: false } => {}
+                Turn::Broken => return Err(Close::BadMessage.into()),
+                Turn::Gone => return Err(End::Gone),
             },
-            Some((id, step)) = self.answers.next(), if !self.answers.is_empty() => {
-                self.answer(id, step).await
+            Some((step, operation)) = self.steps.next(), if !self.steps.is_empty() => {
+                self.stepped(step, operation);
             }
-            () = self.heartbeat.as_mut() => self.beat().await,
-            () = self.deadline.as_mut() => {
-                let over = if self.caller.is_none() { Close::InitTimeout } else { Close::Forbidden };
-                Err(over.into())
-            }
-            () = draining.cancelled() => {
-                let sockets = u32::try_from(self.edge.sockets.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
+            () = self.alarm.as_mut() => self.ring()?,
+            () = &mut self.signed_out => return Err(Close::Forbidden.into()),
+            () = &mut self.stopping, if self.leaves_at.is_none() => {
+                let sockets = u32::try_from(self.edge.seats.count()).unwrap_or(u32::MAX);
                 let spread = STOP_SPREAD_EACH.saturating_mul(sockets.saturating_sub(1)).min(STOP_SPREAD);
-                crate::lifecycle::pause(rand::random_range(Duration::ZERO..=spread)).await;
-                Err(Close::Restarting.into())
+                self.leaves_at = Some(Instant::now() + rand::random_range(Duration::ZERO..=spread));
             }
         }
+        self.tell();
+        Ok(())
     }
 
-    async fn heard(&mut self, message: Message) -> Flow {
-        // Whatever comes is a sign of life: the next ping can wait.
+    fn next_alarm(&self, too_fast: Option<Instant>) -> Instant {
+        let mut next = self.deadline.min(self.heartbeat);
+        let others = [
+            too_fast,
+            self.wire
+                .blocked_since()
+                .map(|since| since + self.patience()),
+            self.leaves_at.filter(|_| self.may_leave()),
+        ];
+        for other in others.into_iter().flatten() {
+            next = next.min(other);
+        }
+        next
+    }
+
+    /// Something is due.
+    fn ring(&mut self) -> Flow {
+        let now = Instant::now();
+        if self.deadline <= now {
+            let init_is_missing = self.caller.is_none();
+            return Err(if init_is_missing {
+                Close::InitTimeout
+            } else {
+                Close::Forbidden
+            }
+            .into());
+        }
+        if self
+            .wire
+            .blocked_since()
+            .is_some_and(|since| since + self.patience() <= now)
+        {
+            return Err(Close::SlowReader.into());
+        }
+        if self.leaves_at.is_some_and(|at| at <= now) && self.may_leave() {
+            return Err(Close::Restarting.into());
+        }
+        if self.heartbeat <= now {
+            return self.beat(now);
+        }
+        Ok(())
+    }
+
+    fn beat(&mut self, now: Instant) -> Flow {
+        if self.wire.blocked_since().is_some() {
+            // Nothing gets through: whether the client lives is found out by what is stuck.
+            self.heartbeat = now + self.patience();
+            return Ok(());
+        }
+        if self.awaiting_pong {
+            return Err(End::Gone);
+        }
+        self.awaiting_pong = true;
+        self.heartbeat = now + Duration::from_secs(self.edge.websocket.pong_timeout_seconds);
+        self.wire.ping();
+        Ok(())
+    }
+
+    /// Whatever comes is a sign of life: the next ping can wait.
+    fn is_alive(&mut self) {
         self.awaiting_pong = false;
         let interval = Duration::from_secs(self.edge.websocket.ping_interval_seconds);
-        self.heartbeat.as_mut().reset(Instant::now() + interval);
+        self.heartbeat = Instant::now() + interval;
+    }
+
+    /// Whether nothing runs that has an end of its own, and all of its answers are out.
+    fn may_leave(&self) -> bool {
+        self.running.values().all(|running| running.subscribed)
+            && (self.wire.is_idle() || self.wire.blocked_since().is_some())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.edge.websocket.queue_timeout_seconds)
+    }
+
+    fn heard(&mut self, message: Message) -> Flow {
+        self.is_alive();
+        self.pace.count(Instant::now());
         let text = match message {
             Message::Text(text) => text,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            Message::Close(_) => return Err(End::Gone),
-            Message::Binary(_) => return Err(Close::BadMessage.into()),
+            // The code was none that a client may send, or an error: there is nothing to agree to.
+            Message::Close(Some(frame)) if frame.code == CloseCode::Protocol => {
+                return Err(End::Gone);
+            }
+            Message::Close(_) => return Err(End::Closed),
+            Message::Binary(_) | Message::Frame(_) => return Err(Close::BadMessage.into()),
         };
-        // By way of an object: serde would take an array of the fields in their order, too.
-        let message: Map<_, _> = serde_json::from_str(&text).map_err(bad_message)?;
-        match read(message)? {
-            ClientMessage::ConnectionInit { payload } => {
-                self.init(payload.as_ref().and_then(token)).await
+        match ClientMessage::read(&text)? {
+            ClientMessage::ConnectionInit { payload } => self.init(payload.as_ref()),
+            ClientMessage::Ping { payload } => {
+                self.send(&ServerMessage::Pong { payload });
+                Ok(())
             }
-            ClientMessage::Ping { payload } => self.send(&ServerMessage::Pong { payload }).await,
-            ClientMessage::Pong {} => Ok(()),
-            ClientMessage::Subscribe { id, payload } => {
-                let params: Params = read(payload)?;
-                if !params.has_document() {
-                    return Err(Close::BadMessage.into());
-                }
-                self.subscribe(id, params).await
-            }
+            ClientMessage::Pong { .. } => Ok(()),
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id.into(), payload),
             ClientMessage::Complete { id } => {
-                if let Some(handle) = self.running.remove(&id) {
-                    handle.abort();
+                if let Some(running) = self.running.remove(id.as_str()) {
+                    running.handle.abort();
+                    self.done.retain(|(_, operation)| !operation.is_aborted());
                 }
                 Ok(())
             }
         }
     }
 
-    async fn init(&mut self, token: Option<String>) -> Flow {
+    fn init(&mut self, payload: Option<&Map<String, Value>>) -> Flow {
         if self.caller.is_some() {
             return Err(Close::TooMany("Too many initialisation requests").into());
         }
-        let (caller, ends_in) = match token {
+        if self.leaves_at.is_some() {
+            return Err(Close::Restarting.into());
+        }
+        let (caller, ends_in) = match payload.and_then(token) {
             None => (Caller::Anonymous, NEVER),
             Some(token) => {
                 let authenticated =
-                    (self.edge.authenticate)(&token).map_err(|_| End::Close(Close::Forbidden))?;
+                    (self.edge.authenticate)(&token).map_err(|_| Close::Forbidden)?;
+                self.signed_out = (self.edge.signed_out)(&authenticated.viewer);
                 let left = authenticated.expires_at - self.edge.clock.now();
                 let left = left.to_std().unwrap_or_default();
                 let jitter = rand::random_range(Duration::ZERO..=EXPIRY_JITTER.min(left / 10));
                 (Caller::User(authenticated.viewer), left + jitter)
             }
         };
+        let holder = Holder::of(&caller, self.address);
+        self.seat.pass_to(holder).map_err(|_| Close::Overloaded)?;
         self.caller = Some(caller);
-        self.deadline.as_mut().reset(Instant::now() + ends_in);
-        self.send(&ServerMessage::ConnectionAck).await
+        self.deadline = Instant::now() + ends_in;
+        self.send(&ServerMessage::ConnectionAck);
+        Ok(())
     }
 
-    async fn subscribe(&mut self, id: String, params: Params) -> Flow {
+    fn subscribe(&mut self, id: Arc<str>, payload: Map<String, Value>) -> Flow {
+        let params = params(payload)?;
         let Some(caller) = self.caller.clone() else {
             return Err(Close::Unauthorized.into());
         };
         if self.running.contains_key(&id) {
-            return Err(Close::IdInUse(id).into());
+            return Err(Close::IdInUse(id.to_string()).into());
         }
         if self.running.len() >= self.edge.websocket.max_operations {
             return Err(Close::TooMany("Too many operations on this socket").into());
         }
-        let context = RequestContext {
-            caller,
-            address: self.address,
-            request_id: new_request_id(),
-        };
-        let request_id = &context.request_id;
-        let viewer =
-            viewer_of(&context.caller).map(|viewer| tracing::field::display(viewer.user_id.0));
-        let checked = match prepare(&self.edge, params, &context).await {
-            Ok(checked) => checked,
-            Err(error) => {
-                let mut response = error.into_response();
-                stamp(&mut response, request_id);
-                tracing::info!(
-                    request_id,
-                    viewer,
-                    code = answer::first_code(&response),
-                    "socket operation refused"
-                );
-                let payload = &response.errors;
-                return self.send(&ServerMessage::Error { id: &id, payload }).await;
-            }
-        };
-        let operation = operation_word(checked.operation_type);
-        tracing::info!(
-            request_id,
-            viewer,
-            operation,
-            name = checked.name_for_log(),
-            "socket operation"
-        );
-        let answers = self.answers_of(checked, context);
-        let (handle, registration) = AbortHandle::new_pair();
-        let key = id.clone();
-        let steps = answers
-            .map(|answer| Step::Answer(Box::new(answer)))
-            .chain(once(async { Step::End }))
-            .map(move |step| (key.clone(), step));
-        self.running.insert(id, handle);
-        self.answers
-            .push(Abortable::new(steps, registration).boxed());
+        if self.leaves_at.is_some() {
+            // It begins at another replica, or at this one when it is back.
+            return Err(Close::Restarting.into());
+        }
+        let (operation, handle) =
+            Operation::new(&self.edge, id.clone(), params, caller, self.address);
+        let subscribed = false;
+        self.running.insert(id, Running { handle, subscribed });
+        self.steps.push(operation.into_future());
         Ok(())
     }
 
-    fn answers_of(&self, checked: Prepared, context: RequestContext) -> BoxStream<'static, Answer> {
-        if checked.operation_type == OperationType::Subscription {
-            return subscribe(&self.edge, checked, context);
-        }
-        let edge = self.edge.clone();
-        once(async move { execute(&edge, checked, context).await }).boxed()
-    }
-
-    async fn answer(&mut self, id: String, step: Step) -> Flow {
+    fn stepped(&mut self, step: Option<Step>, operation: Operation) {
         // A client that has ended the operation hears no more of it.
-        if !self.running.contains_key(&id) {
-            return Ok(());
+        if operation.is_aborted() {
+            return;
         }
         match step {
-            Step::Answer(answer) if answer.executed => {
-                let payload = &answer.response;
-                self.send(&ServerMessage::Next { id: &id, payload }).await
-            }
-            Step::Answer(answer) => {
-                if let Some(handle) = self.running.remove(&id) {
-                    handle.abort();
+            Some(Step::Subscribed) => {
+                if let Some(running) = self.running.get_mut(operation.id()) {
+                    running.subscribed = true;
                 }
-                let payload = &answer.response.errors;
-                self.send(&ServerMessage::Error { id: &id, payload }).await
+                self.steps.push(operation.into_future());
             }
-            Step::End => {
+            Some(Step::Answer(answer)) => self.done.push_back((Some(answer), operation)),
+            None => self.done.push_back((None, operation)),
+        }
+    }
+
+    /// Tells the client what comes next, if it has taken all before that.
+    fn tell(&mut self) {
+        if !self.wire.is_idle() {
+            return;
+        }
+        let Some((answer, operation)) = self.done.pop_front() else {
+            return;
+        };
+        let id = operation.id().clone();
+        match answer {
+            Some(answer) if answer.executed => {
+                self.steps.push(operation.into_future());
+                let payload = &answer.response;
+                self.send(&ServerMessage::Next { id: &id, payload });
+            }
+            Some(answer) => {
                 self.running.remove(&id);
-                self.send(&ServerMessage::Complete { id: &id }).await
+                let payload = &answer.response.errors;
+                self.send(&ServerMessage::Error { id: &id, payload });
+            }
+            None => {
+                self.running.remove(&id);
+                self.send(&ServerMessage::Complete { id: &id });
             }
         }
     }
 
-    async fn beat(&mut self) -> Flow {
-        if self.awaiting_pong {
-            return Err(End::Gone);
-        }
-        self.awaiting_pong = true;
-        let patience = Duration::from_secs(self.edge.websocket.pong_timeout_seconds);
-        self.heartbeat.as_mut().reset(Instant::now() + patience);
-        self.transmit(Message::Ping(Vec::new().into())).await
-    }
-
-    async fn send(&mut self, message: &ServerMessage<'_>) -> Flow {
-        // Answers hold nothing that has no JSON form; were it otherwise, the socket is the least.
-        let text = serde_json::to_string(message).map_err(|_| End::Gone)?;
-        self.transmit(Message::Text(text.into())).await
-    }
-
-    /// Sends, or gives up on a client that does not read. Meanwhile nothing is taken from the
-    /// operations: what they would say stays in the database, not in memory.
-    async fn transmit(&mut self, message: Message) -> Flow {
-        let patience = Duration::from_secs(self.edge.websocket.queue_timeout_seconds);
-        match timeout(patience, async {
-            self.socket.feed(message).await?;
-            self.socket.flush().await
-        })
-        .await
-        {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(Close::SlowReader.into()),
+    fn send(&mut self, message: &ServerMessage<'_>) {
+        match serde_json::to_string(message) {
+            Ok(text) => self.wire.send(text),
+            // Answers hold nothing that has no JSON form; were it otherwise, the log is to say so.
+            Err(error) => tracing::error!(%error, "a message has no JSON form"),
         }
     }
 }
 
-impl Drop for Connection {
+/// Ends a socket.
+async fn bid(wire: Wire, end: End, patience: Duration) {
+    match end {
+        End::Close(close) => {
+            let (code, reason) = close.frame();
+            tracing::debug!(code, reason, "closing a socket");
+            metrics::counter!("websocket_closed_total", "code" => code.to_string()).increment(1);
+            wire.close(code, reason, patience).await;
+        }
+        End::Closed => wire.closed().await,
+        End::Gone => {}
+    }
+}
+
+/// Counts a socket for as long as it lives.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        metrics::gauge!("websocket_connections").increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.edge.sockets.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("websocket_connections").decrement(1.0);
     }
-}
-
-fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, End> {
-    serde_json::from_value(Value::Object(object)).map_err(bad_message)
-}
-
-fn bad_message(_: serde_json::Error) -> End {
-    Close::BadMessage.into()
-}
-
-/// Whether the client sent what the protocol does not allow, and not merely went away.
-fn is_protocol_error(error: &axum::Error) -> bool {
-    let text = error.to_string();
-    text.contains("too long")
-        || text.contains("too big")
-        || text.contains("UTF-8")
-        || text.contains("utf-8")
 }

@@ -1,10 +1,17 @@
 //! The messages of the protocol and its close codes.
 
 use async_graphql::{Response, ServerError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a client says.
+use crate::graphql::guard::Params;
+
+/// The longest id of an operation. Clients use numbers or UUIDs.
+const MAX_ID_BYTES: usize = 128;
+
+/// What a client says. As in the reference implementation, a payload is an object or null or left
+/// out, and keys that nobody knows are no mistake.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
@@ -21,7 +28,12 @@ pub enum ClientMessage {
         payload: Option<Map<String, Value>>,
     },
     /// Gives a sign of life.
-    Pong {},
+    Pong {
+        /// Whatever it is, it has to be an object.
+        #[serde(default)]
+        #[expect(dead_code, reason = "read for its type only")]
+        payload: Option<Map<String, Value>>,
+    },
     /// Begins an operation.
     Subscribe {
         /// What the client calls it.
@@ -34,6 +46,41 @@ pub enum ClientMessage {
         /// What the client calls it.
         id: String,
     },
+}
+
+impl ClientMessage {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// [`Close::BadMessage`].
+    pub fn read(text: &str) -> Result<Self, Close> {
+        // By way of an object: serde would take an array of the fields in their order, too.
+        let object: Map<_, _> = serde_json::from_str(text).map_err(|_| Close::BadMessage)?;
+        let message = from_object(object)?;
+        match &message {
+            Self::Subscribe { id, .. } | Self::Complete { id }
+                if id.is_empty() || id.len() > MAX_ID_BYTES =>
+            {
+                Err(Close::BadMessage)
+            }
+            _ => Ok(message),
+        }
+    }
+}
+
+/// What the payload of a `subscribe` asks for.
+///
+/// # Errors
+/// [`Close::BadMessage`].
+pub fn params(payload: Map<String, Value>) -> Result<Params, Close> {
+    from_object(payload).and_then(|params: Params| {
+        let names_one = params.has_document();
+        names_one.then_some(params).ok_or(Close::BadMessage)
+    })
+}
+
+fn from_object<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Close> {
+    serde_json::from_value(Value::Object(object)).map_err(|_| Close::BadMessage)
 }
 
 /// What the server says. Written straight from the answer: a detour through a JSON value would sort
@@ -75,6 +122,8 @@ pub enum ServerMessage<'a> {
 pub enum Close {
     /// 1012: this server stops; come back.
     Restarting,
+    /// 1013: too many sockets, of this client or of all.
+    Overloaded,
     /// 4008: the client does not read.
     SlowReader,
     /// 4400: not a message of the protocol.
@@ -96,6 +145,7 @@ impl Close {
     pub fn frame(&self) -> (u16, String) {
         let (code, reason) = match self {
             Self::Restarting => (1012, "Service Restart".to_owned()),
+            Self::Overloaded => (1013, "Try Again Later".to_owned()),
             Self::SlowReader => (
                 4008,
                 "The client reads too slowly; resume with the last cursor".to_owned(),

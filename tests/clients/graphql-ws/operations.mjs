@@ -19,9 +19,9 @@ const client = createClient({
   on: {
     opened: () => events.push("opened"),
     connected: () => events.push("connected"),
-    closed: () => {
+    closed: (event) => {
       events.push("closed");
-      reportClosed();
+      reportClosed(event);
     },
   },
 });
@@ -60,7 +60,9 @@ done("mutation");
 assert.equal(refused[0].extensions.code, "GRAPHQL_VALIDATION_FAILED");
 done("error of an invalid document");
 
-await closed;
+// The server answers the client's closing: else it would be 1006.
+const { code, wasClean } = await closed;
+assert.deepEqual({ code, wasClean }, { code: 1000, wasClean: true });
 assert.deepEqual(events, ["opened", "connected", "closed"]);
 done("closed when nothing runs");
 

@@ -77,6 +77,11 @@ impl TestApp {
                 .clone()
                 .run(app.bus.clone(), lifecycle.ended.clone()),
         );
+        tokio::spawn(
+            app.revocations
+                .clone()
+                .run(app.bus.clone(), lifecycle.ended.clone()),
+        );
         Self {
             router: server::router(&app, &lifecycle),
             app,

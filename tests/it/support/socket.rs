@@ -71,6 +71,11 @@ impl Socket {
             .expect("the server reads");
     }
 
+    /// The same when the server may have closed by now.
+    pub async fn try_send(&mut self, message: &Value) {
+        self.0.send(Message::text(message.to_string())).await.ok();
+    }
+
     pub async fn send_bytes(&mut self, bytes: Vec<u8>) {
         self.0
             .send(Message::binary(bytes))
@@ -119,7 +124,8 @@ impl Socket {
         }
     }
 
-    async fn receive(&mut self) -> Result<Value, u16> {
+    /// The next message, or the code with which the server closes.
+    pub async fn receive(&mut self) -> Result<Value, u16> {
         loop {
             let message = timeout(PATIENCE, self.0.next())
                 .await

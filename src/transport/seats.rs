@@ -89,7 +89,7 @@ impl Seats {
     /// Takes a seat.
     ///
     /// # Errors
-    /// [`Full`].
+    /// When the server has as many as it may, or this person or address.
     pub fn take(&self, holder: Holder) -> Result<Seat, Full> {
         let mut taken = self.taken();
         if taken.all >= self.0.most {

@@ -325,7 +325,8 @@ impl Follower {
             self.news.receiver.borrow_and_update();
             let feed = &self.news.feed;
             let stream = &self.news.stream;
-            for (entry, event) in feed.page(stream, self.last).await? {
+            // On the heap: a follower that waits is not to keep the room that a read needs.
+            for (entry, event) in Box::pin(feed.page(stream, self.last)).await? {
                 let expected = self.last + 1 + i64::try_from(self.read.len()).unwrap_or(i64::MAX);
                 match event {
                     Some(event) if entry.seq == expected => self.read.push_back(Entry {
@@ -334,7 +335,7 @@ impl Follower {
                     }),
                     // What should come next was pruned: say so, never skip it silently.
                     _ => {
-                        let (min_seq, last_seq) = feed.bounds(stream).await?;
+                        let (min_seq, last_seq) = Box::pin(feed.bounds(stream)).await?;
                         return Err(feed.expired(stream, min_seq, last_seq));
                     }
                 }

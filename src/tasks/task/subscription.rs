@@ -55,7 +55,8 @@ impl TaskSubscription {
         let entries = app.feed.follow(stream, start).await?;
         let events = entries.then(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
-            async move { tell(&app, &viewer, entry?).await }
+            // On the heap, for the time it takes: a subscription mostly waits.
+            async move { Box::pin(tell(&app, &viewer, entry?)).await }
         });
         // An error is the last that is told: after the event behind it the client's cursor would be
         // past the one that failed.

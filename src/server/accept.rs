@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ use tower::Service as _;
 
 use crate::lifecycle::pause;
 use crate::settings::ServerSettings;
+use crate::transport::Ticket;
 
 /// About the most bytes of the headers of a request; more is answered with 431.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
@@ -76,9 +77,12 @@ pub async fn serve(
             router: router.clone(),
             peer,
             begun: begun.clone(),
+            ticket: Ticket::new(Held {
+                _place: place,
+                _counted: counted,
+            }),
         };
         let connection = connection(http.clone(), stream, service, stop.clone());
-        metrics::gauge!("server_connections").increment(1.0);
         open.spawn(async move {
             // Who connects and says nothing must not keep others out.
             let silent = async {
@@ -87,8 +91,6 @@ pub async fn serve(
                 }
             };
             tokio::select! { () = connection => {}, () = silent => {} }
-            metrics::gauge!("server_connections").decrement(1.0);
-            drop((place, counted));
         });
     }
     // The system refuses connections from here on, instead of keeping them waiting.
@@ -151,6 +153,13 @@ struct Service {
     peer: SocketAddr,
     /// Set when the first request is here.
     begun: CancellationToken,
+    ticket: Ticket,
+}
+
+/// What is given back when a connection ends, or the socket it became.
+struct Held {
+    _place: Result<OwnedSemaphorePermit, AcquireError>,
+    _counted: Counted,
 }
 
 impl Service {
@@ -164,6 +173,7 @@ impl Service {
             return Ok((StatusCode::BAD_REQUEST, text).into_response());
         }
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(self.ticket);
         // A router is always ready.
         self.router.call(request).await
     }
@@ -189,6 +199,7 @@ impl Addresses {
             return None;
         }
         *count += 1;
+        metrics::gauge!("server_connections").increment(1.0);
         Some(Counted {
             addresses: self.clone(),
             address,
@@ -202,6 +213,7 @@ impl Addresses {
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        metrics::gauge!("server_connections").decrement(1.0);
         let mut counts = self.addresses.counts();
         if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;

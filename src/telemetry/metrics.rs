@@ -42,10 +42,7 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "rate_limit_fallback_total",
         "Steps counted in this process alone because Redis did not answer."
     );
-    ::metrics::describe_gauge!(
-        "server_connections",
-        "Connections that speak HTTP; a socket is counted until its handshake is done."
-    );
+    ::metrics::describe_gauge!("server_connections", "Open connections, sockets included.");
     ::metrics::describe_gauge!("websocket_connections", "Open sockets.");
     ::metrics::describe_gauge!(
         "taskflow_info",

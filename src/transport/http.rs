@@ -110,14 +110,20 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
             "Pages of this site may not use this server. Its operator can add the site to ALLOWED_ORIGINS.",
         ));
     }
-    if is_upgrade(request.headers()) {
+    if ws::is_upgrade(request.headers()) {
         let address = edge.address_of(&request);
         return ws::open(edge, request, address).unwrap_or_else(|message| {
-            refuse(Refusal::new(
+            let mut response = refuse(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::BadUserInput,
                 message,
-            ))
+            ));
+            // RFC 6455, section 4.4.
+            let version = HeaderValue::from_static("13");
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_VERSION, version);
+            response
         });
     }
     let Some(accepted) = negotiated else {
@@ -305,12 +311,6 @@ async fn answer_of(edge: &Edge, checked: Prepared, incoming: &Incoming) -> Answe
         answer.response.extensions.insert("cost".to_owned(), report);
     }
     answer
-}
-
-fn is_upgrade(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::UPGRADE)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 impl Edge {

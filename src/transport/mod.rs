@@ -51,6 +51,18 @@ pub type SignedOut = Arc<dyn Fn(&Viewer) -> BoxFuture<'static, ()> + Send + Sync
 /// Executes an operation as a part of a request.
 pub type Execute = Arc<dyn Fn(Checked, RequestContext) -> BoxStream<'static, Answer> + Send + Sync>;
 
+/// What a connection holds for as long as it lives; an extension of its requests, so that a socket
+/// goes on holding it.
+#[derive(Clone)]
+pub struct Ticket(#[expect(dead_code, reason = "held, not looked at")] Arc<dyn Send + Sync>);
+
+impl Ticket {
+    /// Wraps what is given back when the last clone is dropped.
+    pub fn new(held: impl Send + Sync + 'static) -> Self {
+        Self(Arc::new(held))
+    }
+}
+
 /// What the edge needs to do its work. Cheap to clone.
 #[derive(Clone)]
 pub struct Edge(Arc<Parts>);

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::support::Mode::Embedded;
-use crate::support::TestApp;
 use crate::support::process::PATIENCE;
+use crate::support::{Socket, TestApp};
 
 const GET: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -135,6 +136,63 @@ async fn an_address_has_so_many_connections_and_no_more() {
     for stream in &mut both {
         stream.write_all(GET).await.unwrap();
         assert!(answer(stream).await.starts_with("http/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_socket_counts_as_the_connection_it_was() {
+    let settings = [("TASKFLOW_SERVER__MAX_CONNECTIONS_PER_ADDRESS", "1")];
+    let app = TestApp::with(Embedded, &settings).await;
+    let address = app.listen().await;
+    let mut socket = Socket::open(address).await;
+    is_closed(connect(address).await).await;
+    socket.send(json!({"type": "connection_init"})).await;
+    assert_eq!(socket.next().await["type"], "connection_ack");
+}
+
+#[tokio::test]
+async fn a_handshake_is_whole_and_without_a_body() {
+    let app = TestApp::start(Embedded).await;
+    let address = app.listen().await;
+    let good = [
+        "Host: localhost",
+        "Connection: keep-alive, Upgrade",
+        "Upgrade: h2c, WebSocket",
+        "Sec-WebSocket-Protocol: graphql-transport-ws",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let ask = async |version: &str, without: &str, more: &str| {
+        let lines: Vec<&str> = good.into_iter().filter(|line| *line != without).collect();
+        let lines = lines.join("\r\n");
+        let request = format!("GET /graphql {version}\r\n{lines}\r\n{more}\r\n");
+        let mut stream = connect(address).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = vec![0; 12];
+        let read = timeout(PATIENCE, stream.read_exact(&mut head)).await;
+        read.unwrap().unwrap();
+        String::from_utf8(head).unwrap()[9..].to_owned()
+    };
+    assert_eq!(ask("HTTP/1.1", "", "").await, "101");
+    assert_eq!(ask("HTTP/1.0", "", "").await, "400");
+    for more in [
+        good[4],
+        good[5],
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+    ] {
+        assert_eq!(
+            ask("HTTP/1.1", "", &format!("{more}\r\n")).await,
+            "400",
+            "{more}"
+        );
+    }
+    for without in [good[1], good[3], good[4], good[5]] {
+        assert_eq!(ask("HTTP/1.1", without, "").await, "400", "{without}");
+    }
+    for key in ["", "abc", "dGhlIHNhbXBsZSBub25jZQ"] {
+        let key = format!("Sec-WebSocket-Key: {key}\r\n");
+        assert_eq!(ask("HTTP/1.1", good[5], &key).await, "400", "{key}");
     }
 }
 

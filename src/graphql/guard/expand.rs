@@ -6,6 +6,7 @@ use async_graphql::Positioned;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 use async_graphql_value::{Name, Value};
 
+use super::variables::ITEM;
 use super::{Limits, clip, too_complex};
 use crate::graphql::{ApiError, DEFAULT_PAGE, ErrorCode, MOST_PAGE};
 use crate::settings::GraphqlSettings;
@@ -13,7 +14,8 @@ use crate::settings::GraphqlSettings;
 /// Each of these multiplies by the size of the schema. `GraphiQL` asks for one at a time.
 const INTROSPECTION_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
 
-/// An argument is copied wherever its field stands, so long ones cost: a point for so many bytes.
+/// An argument is copied wherever its field stands, so large ones cost: a point for so many bytes, where each
+/// item of a value counts as [`ITEM`].
 const BYTES_A_POINT: usize = 1024;
 
 /// What a selection set amounts to, written out. Saturating: a document can be made to expand to
@@ -281,30 +283,55 @@ impl<'a> Walk<'a, '_> {
 
     /// How much is copied to give the field its arguments.
     fn argument_bytes(&mut self, field: &Field) -> usize {
-        let mut bytes = 0;
-        let mut open: Vec<&Value> = field
-            .arguments
-            .iter()
-            .map(|(_, value)| &value.node)
-            .collect();
-        while let Some(value) = open.pop() {
-            *self.steps += 1;
-            bytes += match value {
-                Value::Variable(name) => *self.sizes.get(name.as_str()).unwrap_or(&0),
-                Value::String(text) => text.len(),
-                Value::Enum(name) => name.len(),
-                Value::List(items) => {
-                    open.extend(items);
-                    items.len()
-                }
-                Value::Object(fields) => {
-                    open.extend(fields.values());
-                    fields.keys().map(|name| name.len()).sum()
-                }
-                _ => 4,
+        let arguments = field.arguments.iter().map(|(_, value)| &value.node);
+        size(arguments.collect(), self.sizes, self.steps)
+    }
+}
+
+/// The size of values as they are written, counted like that of variables.
+fn size(mut open: Vec<&Value>, sizes: &HashMap<&str, usize>, steps: &mut usize) -> usize {
+    let mut bytes: usize = 0;
+    while let Some(value) = open.pop() {
+        *steps += 1;
+        bytes = bytes.saturating_add(match value {
+            Value::Variable(name) => *sizes.get(name.as_str()).unwrap_or(&0),
+            Value::String(text) => text.len(),
+            Value::Enum(name) => name.len(),
+            Value::List(items) => {
+                open.extend(items);
+                items.len() * ITEM
+            }
+            Value::Object(fields) => {
+                open.extend(fields.values());
+                fields.keys().map(|name| name.len() + ITEM).sum()
+            }
+            _ => 4,
+        });
+    }
+    bytes
+}
+
+/// Adds the sizes of the defaults that stand for variables without a value.
+pub fn add_defaults<'a>(
+    document: &'a ExecutableDocument,
+    sizes: &mut HashMap<&'a str, usize>,
+    steps: &mut usize,
+) {
+    let given: HashSet<&str> = sizes.keys().copied().collect();
+    for (_, operation) in document.operations.iter() {
+        for definition in &operation.node.variable_definitions {
+            let name = definition.node.name.node.as_str();
+            let Some(default) = &definition.node.default_value else {
+                continue;
             };
+            if given.contains(name) {
+                continue;
+            }
+            let default = default.node.clone().into_value();
+            let bytes = size(vec![&default], &HashMap::new(), steps);
+            let known = sizes.entry(name).or_default();
+            *known = bytes.max(*known);
         }
-        bytes
     }
 }
 

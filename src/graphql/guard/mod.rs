@@ -129,8 +129,9 @@ fn check_counting(limits: &Limits, params: Params, steps: &mut usize) -> Result<
     let query = params.query.unwrap_or_default();
     scan::check(&query, settings, steps)?;
     let variables = params.variables.unwrap_or_default();
-    let sizes = variables::check(&variables, settings, steps)?;
+    let mut sizes = variables::check(&variables, settings, steps)?;
     let mut document = parse(&query)?;
+    expand::add_defaults(&document, &mut sizes, steps);
     let counts = expand::count(&document, limits, &variables, &sizes, steps)?;
     expand::check(&counts, settings)?;
     merge::check(&document, limits, steps)?;

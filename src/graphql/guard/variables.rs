@@ -8,7 +8,12 @@ use super::too_complex;
 use crate::graphql::ApiError;
 use crate::settings::GraphqlSettings;
 
-/// Checks the variables and answers how many bytes each has. A loop, no recursion.
+/// What an item of a list or a field of an object adds to the size of a value, whatever it is: each is
+/// made anew wherever the value is used, and the smallest has two bytes.
+pub const ITEM: usize = 256;
+
+/// Checks the variables and answers the size of each: its bytes, and [`ITEM`] for each of its items. A
+/// loop, no recursion.
 pub fn check<'a>(
     variables: &'a Map<String, Value>,
     limits: &GraphqlSettings,
@@ -18,6 +23,7 @@ pub fn check<'a>(
     let mut sizes = HashMap::new();
     for (name, value) in variables {
         let mut bytes = name.len() + 4;
+        let mut items = 0;
         let mut open = vec![(value, 1)];
         while let Some((value, depth)) = open.pop() {
             *steps += 1;
@@ -29,11 +35,13 @@ pub fn check<'a>(
             }
             bytes += match value {
                 Value::String(text) => text.len() + 2,
-                Value::Array(items) => {
-                    open.extend(items.iter().map(|item| (item, depth + 1)));
-                    items.len() + 2
+                Value::Array(all) => {
+                    items += all.len();
+                    open.extend(all.iter().map(|item| (item, depth + 1)));
+                    all.len() + 2
                 }
                 Value::Object(fields) => {
+                    items += fields.len();
                     open.extend(fields.values().map(|field| (field, depth + 1)));
                     fields.keys().map(|key| key.len() + 4).sum::<usize>() + 2
                 }
@@ -47,7 +55,7 @@ pub fn check<'a>(
             }
         }
         total += bytes;
-        sizes.insert(name.as_str(), bytes);
+        sizes.insert(name.as_str(), bytes + items * ITEM);
     }
     Ok(sizes)
 }

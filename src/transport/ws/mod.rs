@@ -15,12 +15,14 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use self::connection::Connection;
-use super::Edge;
+use super::{Edge, Ticket};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -38,7 +40,9 @@ pub fn open(edge: Edge, mut request: Request, address: IpAddr) -> Result<Respons
     let upgrade = hyper::upgrade::on(&mut request);
     // Counted among what a graceful stop waits for.
     let tasks = edge.lifecycle.tasks.clone();
+    let ticket = request.extensions().get::<Ticket>().cloned();
     tasks.spawn(async move {
+        let _ticket = ticket;
         match upgrade.await {
             Ok(upgraded) => Connection::run(edge, upgraded, address).await,
             Err(error) => tracing::debug!(%error, "a handshake came to nothing"),
@@ -61,15 +65,37 @@ pub fn open(edge: Edge, mut request: Request, address: IpAddr) -> Result<Respons
 /// section 4.2.1.
 fn accept_key(request: &Request) -> Option<HeaderValue> {
     let headers = request.headers();
+    // Bytes of a body would be taken for frames, or not, depending on when they come.
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0");
     let is_handshake = request.method() == Method::GET
+        && request.version() == Version::HTTP_11
+        && !has_body
         && lists(headers, &header::CONNECTION, |name| {
             name.eq_ignore_ascii_case("upgrade")
         })
-        && headers.get(header::SEC_WEBSOCKET_VERSION)?.as_bytes() == b"13";
-    let key = headers.get(header::SEC_WEBSOCKET_KEY)?.as_bytes();
+        && only(headers, &header::SEC_WEBSOCKET_VERSION)? == b"13";
+    let key = only(headers, &header::SEC_WEBSOCKET_KEY)?;
+    let is_key = STANDARD.decode(key).is_ok_and(|key| key.len() == 16);
     HeaderValue::from_str(&derive_accept_key(key))
         .ok()
-        .filter(|_| is_handshake)
+        .filter(|_| is_handshake && is_key)
+}
+
+/// The value of a header that stands there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    values.next().is_none().then_some(value.as_bytes())
+}
+
+/// Whether a request wants to become a socket.
+pub fn is_upgrade(headers: &HeaderMap) -> bool {
+    lists(headers, &header::UPGRADE, |name| {
+        name.eq_ignore_ascii_case("websocket")
+    })
 }
 
 /// Whether a header that is a list has such an item.

@@ -62,6 +62,9 @@ impl Wire {
             // Small buffers: an idle socket is to cost little.
             .read_buffer_size(1_024)
             .write_buffer_size(0)
+            // Our own frames are small and go one by one; this bounds the answers to pings of a client
+            // that does not read them.
+            .max_write_buffer_size(64 << 10)
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
         let io = TokioIo::new(upgraded);

@@ -34,6 +34,16 @@ async fn variables_made_to_harm_are_refused_and_the_next_one_is_served() {
             abuse("10,000 numbers", TASKS, INVALID).with(json!({"f": vec![1; 10_000]})),
             abuse("5,000 objects", TASKS, INVALID)
                 .with(json!({"f": {"or": vec![json!({"x": 1}); 5_000]}})),
+            // Every use makes each item of the value anew.
+            abuse(
+                "many small filters used again and again",
+                format!(
+                    "query Q($f: TaskFilter) {{ {} }}",
+                    many(20, |n| format!("a{n}: tasks(filter: $f) {{ totalCount }} "))
+                ),
+                COMPLEX,
+            )
+            .with(json!({"f": {"or": vec![json!({}); 21_000]}})),
             // Every use copies the value.
             abuse(
                 "a large value used again and again",

@@ -316,6 +316,20 @@ const ROWS: &[Row] = &[
                     json!({"a": times(1_024, "x")}),
                 )
             },
+            // So are four items, however small: of a variable, of its default, of a literal.
+            |n| {
+                params(
+                    &format!("query($a:A){{{}a(b:$a)c(b:$a)}}", fields(n - 4)),
+                    json!({"a": [1, 2, 3, 4]}),
+                )
+            },
+            |n| {
+                document(format!(
+                    "query($a:A=[1 2 3 4]){{{}a(b:$a)c(b:$a)}}",
+                    fields(n - 4)
+                ))
+            },
+            |n| document(format!("{{{}a(b:[1 {{c:1 d:1}} 3])}}", fields(n - 2))),
         ],
     },
     Row {

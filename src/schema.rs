@@ -223,12 +223,9 @@ impl Api {
             match meter.begin(&context.caller, checked.root_fields).await {
                 Ok(()) => api.run(checked, context, meter),
                 Err(error) => {
-                    let mut response = error.into_response();
-                    graphql::stamp(&mut response, &context.request_id);
                     let answer = Answer {
-                        response,
-                        executed: false,
                         standing: meter.standing(),
+                        ..Answer::refused(error, &context.request_id)
                     };
                     stream::once(async { answer }).boxed()
                 }

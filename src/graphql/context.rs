@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use async_graphql::{Context, Response};
 use entity::Viewer;
 
-use super::{ApiError, ErrorCode, Meter};
+use super::{ApiError, ErrorCode, Meter, stamp};
 use crate::limits::Standing;
 
 /// Who sent the request.
@@ -81,4 +81,17 @@ pub struct Answer {
     pub executed: bool,
     /// How the tightest of the limits stands that it was counted against.
     pub standing: Option<Standing>,
+}
+
+impl Answer {
+    /// The answer to an operation that is refused before it runs.
+    pub fn refused(error: ApiError, request_id: &str) -> Self {
+        let mut response = error.into_response();
+        stamp(&mut response, request_id);
+        Self {
+            response,
+            executed: false,
+            standing: None,
+        }
+    }
 }

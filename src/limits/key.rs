@@ -1,7 +1,7 @@
 //! Whom a bucket is counted for.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use entity::UserId;
 
@@ -20,17 +20,12 @@ impl Key {
         Self(id.0.into_bytes())
     }
 
-    /// Where a request came from. A household has at least a /64 of IPv6 and could use another
-    /// address of it for each request, so the network is what counts.
+    /// Where a request came from.
     pub fn address(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self(address.to_ipv6_mapped().octets()),
-            IpAddr::V6(address) => {
-                let mut bytes = address.octets();
-                bytes[8..].fill(0);
-                Self(bytes)
-            }
-        }
+        Self(match network(address) {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        })
     }
 
     /// A name that somebody typed, folded as for a login. Hashed: an e-mail address has no business
@@ -39,6 +34,17 @@ impl Key {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&crypto::sha256(folded)[..16]);
         Self(bytes)
+    }
+}
+
+/// What counts as one address. A household has at least a /64 of IPv6 and could use another address
+/// of it for each request, so there it is the network.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use self::gcra::Quota;
-pub use self::key::Key;
+pub use self::key::{Key, network};
 pub use self::local::Local;
 pub use self::shared::Shared;
 pub use crate::settings::Bucket;

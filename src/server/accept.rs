@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use crate::lifecycle::pause;
+use crate::limits::network;
 use crate::settings::ServerSettings;
 use crate::transport::Ticket;
 
@@ -60,7 +61,7 @@ pub async fn serve(
     loop {
         // First a place, then a connection: whoever is too many waits in the system's queue.
         let next = async {
-            let place = places.clone().acquire_owned().await;
+            let place = places.clone().acquire_owned().await.ok();
             (place, accept(&listener).await)
         };
         let (place, (stream, peer)) = tokio::select! {
@@ -158,7 +159,8 @@ struct Service {
 
 /// What is given back when a connection ends, or the socket it became.
 struct Held {
-    _place: Result<OwnedSemaphorePermit, AcquireError>,
+    /// None only if the semaphore were closed, which it never is.
+    _place: Option<OwnedSemaphorePermit>,
     _counted: Counted,
 }
 
@@ -221,15 +223,5 @@ impl Drop for Counted {
                 counts.remove(&self.address);
             }
         }
-    }
-}
-
-/// The address, or in IPv6 its /64: whoever has one address of it has all.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-        }
-        address @ IpAddr::V4(_) => address,
     }
 }

@@ -17,7 +17,7 @@ use super::seats::Holder;
 use super::streams::Bounds;
 use super::{Edge, answer, streams, ws};
 use crate::graphql::guard::Params;
-use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext, stamp};
+use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext};
 
 /// A request that is refused before it runs, and with which status.
 pub struct Refusal {
@@ -152,13 +152,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         Ok(response) => response,
         // A client of streams alone hears of its document in the stream.
         Err(refusal) if refusal.is_of_document() && accepted.answer.is_none() => {
-            let mut response = refusal.error.into_response();
-            stamp(&mut response, &request_id);
-            let answer = Answer {
-                response,
-                executed: false,
-                standing: None,
-            };
+            let answer = Answer::refused(refusal.error, &request_id);
             let answers = stream::once(async { answer }).boxed();
             streams::respond(
                 &edge,
@@ -283,15 +277,7 @@ async fn run_batch(edge: &Edge, all: Vec<Params>, incoming: Incoming) -> Result<
     for checked in prepared {
         answers.push(match checked {
             Ok(checked) => answer_of(edge, checked, &incoming).await,
-            Err(error) => {
-                let mut response = error.into_response();
-                stamp(&mut response, &context.request_id);
-                Answer {
-                    response,
-                    executed: false,
-                    standing: None,
-                }
-            }
+            Err(error) => Answer::refused(error, &context.request_id),
         });
     }
     let logged = Logged {

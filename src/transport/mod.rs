@@ -1,6 +1,6 @@
 //! How operations come in and answers go out: HTTP, WebSocket, server-sent events and multipart
-//! subscriptions on one path. Given three functions,
-//! `authenticate`, `signed_out` and `execute`; knows no domain.
+//! subscriptions on one path. Given three functions, `authenticate`, `signed_out` and `execute`; knows
+//! no domain.
 
 mod accept;
 mod address;

@@ -62,7 +62,10 @@ pub async fn execute(edge: &Edge, prepared: Prepared, context: RequestContext) -
     let operation = operation_word(prepared.operation_type);
     let most = Duration::from_secs(edge.server.operation_timeout_seconds);
     let request_id = context.request_id.clone();
-    let mut answers = (edge.execute)(prepared.checked, context.clone());
+    let registering = prepared
+        .registration
+        .map(|registration| (registration, context.clone()));
+    let mut answers = (edge.execute)(prepared.checked, context);
     let mut answer = timeout(most, answers.next())
         .await
         .ok()
@@ -80,7 +83,7 @@ pub async fn execute(edge: &Edge, prepared: Prepared, context: RequestContext) -
                 standing: None,
             }
         });
-    if let Some(registration) = prepared.registration.filter(|_| answer.executed) {
+    if let Some((registration, context)) = registering.filter(|_| answer.executed) {
         edge.documents.register(registration, &context).await;
     }
     bound(

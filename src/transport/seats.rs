@@ -3,7 +3,7 @@
 //! Counted in this process: several replicas have as many seats each.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use entity::UserId;
 
 use super::http::Refusal;
 use crate::graphql::{ApiError, Caller, ErrorCode};
+use crate::limits::network;
 use crate::settings::WebsocketSettings;
 
 /// When to try again after there was no seat.
@@ -62,15 +63,11 @@ pub struct Seat {
 }
 
 impl Holder {
-    /// Whose it is. In IPv6 an address is a whole network: whoever has one has 2⁶⁴.
+    /// Whose it is.
     pub fn of(caller: &Caller, address: IpAddr) -> Self {
-        match (caller, address) {
-            (Caller::User(viewer), _) => Self::User(viewer.user_id),
-            (_, IpAddr::V4(_)) => Self::Address(address),
-            (_, IpAddr::V6(address)) => {
-                let network = address.to_bits() & !u128::from(u64::MAX);
-                Self::Address(Ipv6Addr::from_bits(network).into())
-            }
+        match caller {
+            Caller::User(viewer) => Self::User(viewer.user_id),
+            Caller::Anonymous | Caller::Refused(_) => Self::Address(network(address)),
         }
     }
 }

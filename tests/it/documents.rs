@@ -5,6 +5,8 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use rstest::rstest;
 use serde_json::{Value, json};
+use taskflow::graphql::check_manifests;
+use taskflow::settings::Settings;
 
 use crate::support::Mode::{self, Embedded, Full};
 use crate::support::{Person, Reply, TestApp};
@@ -349,4 +351,48 @@ async fn an_answer_has_so_many_bytes_and_no_more() {
     );
     ada.posts(json!({"query": update})).await.data();
     assert_eq!(ask(1).await.code(), "QUERY_TOO_COMPLEX");
+}
+
+/// Names and contents.
+type Files = &'static [(&'static str, &'static str)];
+
+#[test]
+fn manifests_that_cannot_be_used_are_told_by_name() {
+    let cases: [(Files, &str, &str); 4] = [
+        (&[("a.json", "[1]")], "false", "a.json is not a manifest"),
+        (
+            &[
+                ("a.json", r#"{"x": "{ a }"}"#),
+                ("b.json", r#"{"x": "{ b }"}"#),
+            ],
+            "false",
+            "has another document for the id x",
+        ),
+        (
+            &[("README", "nothing")],
+            "true",
+            "there is no document in it",
+        ),
+        (&[], "true", "cannot read"),
+    ];
+    for (files, only, wanted) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let manifests = folder.path().join("manifests");
+        for (name, text) in files {
+            std::fs::create_dir_all(&manifests).unwrap();
+            std::fs::write(manifests.join(name), text).unwrap();
+        }
+        let env = [
+            (
+                "TASKFLOW_PERSISTED_DOCUMENTS__FOLDER",
+                manifests.display().to_string(),
+            ),
+            ("TASKFLOW_PERSISTED_DOCUMENTS__ONLY", only.to_owned()),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value)).into();
+        let settings = Settings::load(None, &env, folder.path()).unwrap();
+        // What `config check` says, and the start.
+        let said = check_manifests(&settings.persisted_documents).unwrap_err();
+        assert!(said.to_string().contains(wanted), "{said}");
+    }
 }

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, Stream, StreamExt, once};
 
 use crate::graphql::guard::Params;
-use crate::graphql::{Answer, Caller, RequestContext, stamp};
+use crate::graphql::{Answer, Caller, RequestContext};
 use crate::transport::headers::new_request_id;
 use crate::transport::operation::{execute, operation_word, prepare, subscribe, viewer_of};
 use crate::transport::{Edge, answer};
@@ -109,15 +109,9 @@ async fn begin(edge: Edge, params: Params, caller: Caller, address: IpAddr) -> B
     let checked = match prepare(&edge, params, &context).await {
         Ok(checked) => checked,
         Err(error) => {
-            let mut response = error.into_response();
-            stamp(&mut response, request_id);
-            let code = answer::first_code(&response);
+            let answer = Answer::refused(error, request_id);
+            let code = answer::first_code(&answer.response);
             tracing::info!(request_id, viewer, code, "socket operation refused");
-            let answer = Answer {
-                response,
-                executed: false,
-                standing: None,
-            };
             return Begun {
                 subscribed: false,
                 answers: once(async { answer }).boxed(),

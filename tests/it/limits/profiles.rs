@@ -139,6 +139,11 @@ async fn what_was_let_through_and_what_was_not_is_counted_by_bucket() {
         .await
         .unwrap();
     let metrics = metrics.text().await.unwrap();
+    // Supervisors ask here, too: this port is never full of clients.
+    for path in ["livez", "readyz", "health"] {
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        assert_eq!(reqwest::get(url).await.unwrap().status(), 200, "{path}");
+    }
     for line in [
         "rate_limit_decisions_total{bucket=\"anonymous\",outcome=\"allowed\"} 3",
         "rate_limit_decisions_total{bucket=\"anonymous\",outcome=\"refused\"} 2",

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
-use crate::auth::AuthMutation;
+use crate::auth::{SessionMutation, SignInMutation};
 use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
@@ -91,13 +91,21 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
     match Kind::decode_any(id)? {
         (Kind::Task, id) => find_task(ctx, TaskId(id)).await.map(Node::Task),
         (Kind::User, id) => user(ctx, UserId(id)).await,
+        (kind @ (Kind::Artist | Kind::Session), _) => Err(no_such(kind)),
     }
 }
 
 async fn user(ctx: &Context<'_>, id: UserId) -> Result<Node, ApiError> {
     let user = load_user(ctx, id).await?;
     user.map(|user| Node::User(User::new(user)))
-        .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such user."))
+        .ok_or_else(|| no_such(Kind::User))
+}
+
+fn no_such(kind: Kind) -> ApiError {
+    ApiError::new(
+        ErrorCode::NotFound,
+        format!("There is no such {}.", kind.prefix()),
+    )
 }
 
 /// Each kind is loaded at once: tasks by one query, users by their loader.
@@ -119,6 +127,7 @@ async fn nodes(
                 None => Err(TaskError::NotFound.into()),
             },
             (Kind::User, id) => user(ctx, UserId(id)).await,
+            (kind @ (Kind::Artist | Kind::Session), _) => Err(no_such(kind)),
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -130,7 +139,7 @@ pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(AuthMutation, TaskMutation);
+pub struct Mutation(SignInMutation, SessionMutation, TaskMutation);
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
 #[derive(MergedSubscription, Default)]

@@ -29,6 +29,10 @@ id! {
     UserId,
     /// A row of `sessions`: one signed-in device.
     SessionId,
+    /// A row of `revocations`.
+    RevocationId,
+    /// A row of `one_time_tokens`.
+    OneTimeTokenId,
     /// A row of `tasks`.
     TaskId,
     /// A row of `events`: something that happened.

@@ -1,7 +1,8 @@
 //! People who can sign in.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, Order, QueryOrder};
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{Condition, Order, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::{Timestamp, UserId};
 
@@ -40,7 +41,8 @@ pub struct Model {
     pub password_hash: Option<String>,
     /// Whether the account may be used.
     pub status: Status,
-    /// Written into access tokens; nothing raises it yet.
+    /// Written into access tokens. Raised when all of them must end: those with a lower one are
+    /// refused.
     pub token_epoch: i32,
     /// When it was made.
     pub created_at: Timestamp,
@@ -48,6 +50,24 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// The last successful login.
     pub last_login_at: Option<Timestamp>,
+    /// When its owner showed that the address is theirs.
+    pub email_verified_at: Option<Timestamp>,
+    /// When the password was last set.
+    pub password_changed_at: Option<Timestamp>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// A picture.
+    pub avatar_url: Option<String>,
+    /// The language of mails: a tag of BCP 47.
+    pub locale: Option<String>,
+    /// A name of the IANA time zone database.
+    pub timezone: Option<String>,
+    /// When an admin disabled the account.
+    pub disabled_at: Option<Timestamp>,
+    /// Which admin.
+    pub disabled_by: Option<UserId>,
 }
 
 /// A user refers to no other table.
@@ -63,6 +83,15 @@ impl Entity {
             .filter(Column::Status.eq(Status::Active))
             .order_by(Column::NameNorm, Order::Asc)
             .order_by(Column::Id, Order::Asc)
+    }
+
+    /// The ids of active users, for the selectors of other tables.
+    pub fn find_active_ids() -> SelectStatement {
+        Self::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(Column::Status.eq(Status::Active))
+            .into_query()
     }
 }
 

@@ -13,6 +13,12 @@ pub enum Role {
     /// Sees and edits everything.
     #[sea_orm(string_value = "admin")]
     Admin,
+    /// Has an artist profile.
+    #[sea_orm(string_value = "artist")]
+    Artist,
+    /// A program, not a person.
+    #[sea_orm(string_value = "service")]
+    Service,
 }
 
 /// A row of `user_roles`.

@@ -9,6 +9,8 @@ mod m20261122_000002_tasks;
 mod m20261122_000003_events;
 mod m20261122_000004_jobs;
 mod m20261122_000005_deliveries;
+mod m20261122_000006_sign_in;
+mod m20261122_000007_profiles;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_events::Migration),
             Box::new(m20261122_000004_jobs::Migration),
             Box::new(m20261122_000005_deliveries::Migration),
+            Box::new(m20261122_000006_sign_in::Migration),
+            Box::new(m20261122_000007_profiles::Migration),
         ]
     }
 }

@@ -97,7 +97,8 @@ impl MigrationTrait for Migration {
     }
 }
 
-async fn sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+/// The first shape of `sessions`; the change of the sign-in makes it anew.
+pub async fn sessions(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager
         .create_table(
             Table::create()

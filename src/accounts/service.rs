@@ -20,6 +20,8 @@ pub struct NewUser {
     pub username: Option<String>,
     /// The display name.
     pub name: String,
+    /// Whether it is known already that the address is theirs.
+    pub email_verified: bool,
 }
 
 impl NewUser {
@@ -33,6 +35,7 @@ impl NewUser {
             email: tidy(email),
             username: tidy(username),
             name: name.trim().to_owned(),
+            email_verified: false,
         }
     }
 }
@@ -95,6 +98,7 @@ pub async fn create(
     password_hash: Option<String>,
 ) -> Result<Model, AccountError> {
     let now = tx.clock().now();
+    let password_changed_at = password_hash.as_ref().map(|_| now);
     let user = Model {
         id: UserId(new_id(tx.clock())),
         email: new.email.clone(),
@@ -109,6 +113,15 @@ pub async fn create(
         created_at: now,
         updated_at: now,
         last_login_at: None,
+        email_verified_at: new.email_verified.then_some(now),
+        password_changed_at,
+        first_name: None,
+        last_name: None,
+        avatar_url: None,
+        locale: None,
+        timezone: None,
+        disabled_at: None,
+        disabled_by: None,
     };
     // The database decides who was first; asking it before would leave a gap.
     store::insert(tx, user.clone()).await.map_err(taken)?;

@@ -1,31 +1,38 @@
-//! The key that signs access tokens, and the public keys that check them.
+//! The keys of access tokens: one signs, and that one and its neighbours in time check.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm,
+    OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, ThumbprintHash,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use secrecy::ExposeSecret;
 
+use super::one_time::MailKeys;
 use crate::settings::AuthSettings;
 
-/// The signing key of this server and what checks its signatures.
+/// The keys of this server.
 pub struct Keys {
-    /// Which algorithm the key is for; tokens of any other are refused.
+    /// Which algorithm the signing key is for.
     pub algorithm: Algorithm,
-    /// Names the key in the header of a token.
+    /// Names the signing key in the header of a token.
     pub kid: String,
     /// Signs.
     pub encoding: EncodingKey,
-    /// Checks.
-    pub decoding: DecodingKey,
-    /// What others may check with, for `/.well-known/jwks.json`. Empty for a shared secret.
+    /// Checks, by the name in the header. Each is for one algorithm only.
+    pub checking: BTreeMap<String, (Algorithm, DecodingKey)>,
+    /// What others may check with, for `/.well-known/jwks.json`. A shared secret is not in it.
     pub public: JwkSet,
+    /// What is derived from the keys for the tokens that are sent by mail.
+    pub mail: MailKeys,
 }
 
 /// Why there is no signing key.
@@ -48,53 +55,141 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
+    /// One of the other files holds something else.
+    #[error("auth.jwt_other_key_files: {path} is not an Ed25519 key in PEM, private or public")]
+    NotAnotherKey {
+        /// The file.
+        path: PathBuf,
+    },
     /// The key could not be made or described.
     #[error("cannot make a signing key: {0}")]
     Make(String),
 }
 
+/// An Ed25519 key out of a file.
+struct FileKey {
+    /// None of a public key.
+    private: Option<Vec<u8>>,
+    jwk: Jwk,
+    kid: String,
+}
+
+/// A public key in DER (RFC 8410, section 4) is 12 bytes that say so, and the key.
+const PUBLIC_DER: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+impl FileKey {
+    /// Reads a key in PEM (RFC 7468).
+    fn read(pem: &[u8]) -> Option<Self> {
+        let pem = std::str::from_utf8(pem).ok()?;
+        let (_, rest) = pem.split_once("-----BEGIN ")?;
+        let (label, rest) = rest.split_once("-----")?;
+        let (body, _) = rest.split_once("-----END ")?;
+        let body: String = body.split_whitespace().collect();
+        let der = STANDARD.decode(body).ok()?;
+        let (private, public) = match label {
+            "PRIVATE KEY" => {
+                let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).ok()?;
+                (Some(der), pair.public_key().as_ref().to_vec())
+            }
+            "PUBLIC KEY" => (None, der.strip_prefix(&PUBLIC_DER)?.to_vec()),
+            _ => return None,
+        };
+        let mut jwk = Jwk {
+            common: CommonParameters {
+                public_key_use: Some(PublicKeyUse::Signature),
+                key_algorithm: Some(KeyAlgorithm::EdDSA),
+                ..CommonParameters::default()
+            },
+            algorithm: AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+                key_type: OctetKeyPairType::OctetKeyPair,
+                curve: EllipticCurve::Ed25519,
+                x: URL_SAFE_NO_PAD.encode(public),
+            }),
+        };
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
+        jwk.common.key_id = Some(kid.clone());
+        Some(Self { private, jwk, kid })
+    }
+}
+
 impl Keys {
-    /// The key the settings name: the shared secret when there is one (HS256), else the Ed25519
-    /// key of the file, which is made when it does not exist and `create` allows it.
+    /// The keys the settings name. The shared secret signs when there is one (HS256), else the
+    /// Ed25519 key of the file, which is made when it does not exist and `create` allows it.
     ///
     /// # Errors
     /// [`KeyError`] says what to do.
     pub fn load(settings: &AuthSettings, create: bool) -> Result<Self, KeyError> {
-        if let Some(secret) = &settings.jwt_secret {
-            let secret = secret.expose_secret().as_bytes();
-            return Ok(Self {
-                algorithm: Algorithm::HS256,
-                kid: "hs256".to_owned(),
-                encoding: EncodingKey::from_secret(secret),
-                decoding: DecodingKey::from_secret(secret),
-                public: JwkSet { keys: Vec::new() },
-            });
-        }
-        let path = &settings.jwt_private_key_file;
-        let pem = match std::fs::read(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && create => make(path)?,
-            read => read.map_err(|source| KeyError::Io {
+        let mut others = Vec::new();
+        for path in &settings.jwt_other_key_files {
+            let pem = std::fs::read(path).map_err(|source| KeyError::Io {
                 path: path.clone(),
                 source,
-            })?,
+            })?;
+            let key = FileKey::read(&pem);
+            others.push(key.ok_or_else(|| KeyError::NotAnotherKey { path: path.clone() })?);
+        }
+        let mut keys = if let Some(secret) = &settings.jwt_secret {
+            Self::of_secret(secret.expose_secret().as_bytes())
+        } else {
+            let path = &settings.jwt_private_key_file;
+            let pem = match std::fs::read(path) {
+                Err(error) if error.kind() == ErrorKind::NotFound && create => make(path)?,
+                read => read.map_err(|source| KeyError::Io {
+                    path: path.clone(),
+                    source,
+                })?,
+            };
+            Self::of_file(&pem).ok_or_else(|| KeyError::NotAKey { path: path.clone() })?
         };
-        Self::from_ed25519_pem(&pem).ok_or_else(|| KeyError::NotAKey { path: path.clone() })
+        for other in others {
+            if let Some(private) = &other.private {
+                keys.mail.add(private);
+            }
+            keys.publish(other);
+        }
+        Ok(keys)
     }
 
-    fn from_ed25519_pem(pem: &[u8]) -> Option<Self> {
-        let encoding = EncodingKey::from_ed_pem(pem).ok()?;
-        let mut jwk = Jwk::from_encoding_key(&encoding, Algorithm::EdDSA).ok()?;
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
-        jwk.common.key_id = Some(kid.clone());
-        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-        Some(Self {
-            algorithm: Algorithm::EdDSA,
+    /// HS256: RFC 7518, section 3.2.
+    fn of_secret(secret: &[u8]) -> Self {
+        let kid = "hs256".to_owned();
+        let check = (Algorithm::HS256, DecodingKey::from_secret(secret));
+        Self {
+            algorithm: Algorithm::HS256,
+            encoding: EncodingKey::from_secret(secret),
+            checking: [(kid.clone(), check)].into(),
             kid,
-            encoding,
-            decoding,
-            public: JwkSet { keys: vec![jwk] },
-        })
+            public: JwkSet { keys: Vec::new() },
+            mail: MailKeys::new(secret),
+        }
+    }
+
+    fn of_file(pem: &[u8]) -> Option<Self> {
+        let key = FileKey::read(pem)?;
+        let private = key.private.as_deref()?;
+        let mut keys = Self {
+            algorithm: Algorithm::EdDSA,
+            kid: key.kid.clone(),
+            encoding: EncodingKey::from_ed_der(private),
+            checking: BTreeMap::new(),
+            public: JwkSet { keys: Vec::new() },
+            mail: MailKeys::new(private),
+        };
+        keys.publish(key);
+        Some(keys)
+    }
+
+    /// Takes tokens of this key, and says so. One that is there already is not there twice.
+    fn publish(&mut self, key: FileKey) {
+        let Ok(decoding) = DecodingKey::from_jwk(&key.jwk) else {
+            return;
+        };
+        let check = (Algorithm::EdDSA, decoding);
+        if self.checking.insert(key.kid, check).is_none() {
+            self.public.keys.push(key.jwk);
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod api;
 mod error;
+pub mod events;
 mod keys;
+pub mod one_time;
 mod password_policy;
 mod passwords;
 mod revocations;
@@ -14,7 +16,7 @@ mod service;
 mod store;
 mod tokens;
 
-pub use self::api::AuthMutation;
+pub use self::api::{SessionMutation, SignInMutation};
 pub use self::error::AuthError;
 pub use self::keys::{KeyError, Keys};
 pub use self::passwords::Passwords;

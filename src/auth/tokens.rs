@@ -77,7 +77,6 @@ impl Tokens {
         clock: Clock,
     ) -> Self {
         let mut validation = Validation::new(keys.algorithm);
-        validation.algorithms = vec![keys.algorithm];
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[&settings.audience]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
@@ -170,14 +169,15 @@ impl Tokens {
     fn check(&self, token: &str) -> Option<Claims> {
         let header = decode_header(token).ok()?;
         // `kid` is looked up among our own keys; `jku`, `x5u` and the like are not read at all.
-        if header.typ.as_deref() != Some(TYP)
-            || header.kid.as_deref() != Some(self.keys.kid.as_str())
-        {
+        let (algorithm, key) = self.keys.checking.get(header.kid.as_deref()?)?;
+        if header.typ.as_deref() != Some(TYP) {
             return None;
         }
-        decode(token, &self.keys.decoding, &self.validation)
-            .ok()
-            .map(|data| data.claims)
+        // Which algorithm is the key's to say, not the token's: RFC 8725, section 3.1.
+        let mut validation = self.validation.clone();
+        validation.algorithms = vec![*algorithm];
+        let data = decode(token, key, &validation).ok()?;
+        Some(data.claims)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

@@ -1,6 +1,7 @@
 //! What a resolver may ask of the request it serves.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_graphql::{Context, Response};
 use entity::Viewer;
@@ -20,13 +21,22 @@ pub enum Caller {
     Refused(String),
 }
 
+/// The program that sent a request.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Where it is, as far as the proxies in front of this server are believed.
+    pub address: IpAddr,
+    /// What it calls itself (`User-Agent`): cut, and in one line.
+    pub user_agent: Option<Arc<str>>,
+}
+
 /// What travels with an operation beside its document.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// Who sent it.
     pub caller: Caller,
-    /// From where, as far as the proxies in front of this server are believed.
-    pub address: IpAddr,
+    /// With what.
+    pub client: Client,
     /// The request's name in the log and in errors.
     pub request_id: String,
 }
@@ -35,6 +45,9 @@ pub struct RequestContext {
 pub trait ContextExt {
     /// Who sent the request.
     fn caller(&self) -> &Caller;
+
+    /// With what the request was sent.
+    fn client(&self) -> &Client;
 
     /// Counts what the operation does.
     fn meter(&self) -> &Meter;
@@ -64,6 +77,11 @@ impl ContextExt for Context<'_> {
             .map_or(&Caller::Anonymous, |request: &RequestContext| {
                 &request.caller
             })
+    }
+
+    fn client(&self) -> &Client {
+        // Put there with the meter.
+        &self.data_unchecked::<RequestContext>().client
     }
 
     fn meter(&self) -> &Meter {

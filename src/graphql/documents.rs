@@ -204,7 +204,7 @@ impl Documents {
         let caller = &context.caller;
         let key = match caller {
             Caller::User(viewer) => Key::user(viewer.user_id),
-            Caller::Anonymous | Caller::Refused(_) => Key::address(context.address),
+            Caller::Anonymous | Caller::Refused(_) => Key::address(context.client.address),
         };
         let charge = Charge::one(Bucket::RegisterDocument, key);
         if self.limiter.take(&[charge]).await.is_err() {

@@ -17,16 +17,22 @@ pub enum Kind {
     User,
     /// A task.
     Task,
+    /// An artist: a user with an artist profile. The UUID is the user's.
+    Artist,
+    /// A session.
+    Session,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::User, Self::Task];
+    const ALL: [Self; 4] = [Self::User, Self::Task, Self::Artist, Self::Session];
 
     /// The prefix of its ids.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Task => "task",
+            Self::Artist => "artist",
+            Self::Session => "session",
         }
     }
 
@@ -38,7 +44,7 @@ impl Kind {
             *place = ALPHABET[(bits & 31) as usize];
             bits >>= 5;
         }
-        let mut text = String::with_capacity(5 + SUFFIX);
+        let mut text = String::with_capacity(self.prefix().len() + 1 + SUFFIX);
         text.push_str(self.prefix());
         text.push('_');
         text.extend(suffix.map(char::from));

@@ -26,7 +26,7 @@ impl Meter {
     pub fn new(limiter: Limiter, context: &RequestContext) -> Self {
         Self {
             limiter,
-            address: context.address,
+            address: context.client.address,
             tightest: Arc::default(),
             comparisons: Arc::new(AtomicUsize::new(MAX_COMPARISONS)),
         }

@@ -9,7 +9,7 @@ mod loader;
 mod meter;
 mod page;
 
-pub use self::context::{Answer, Caller, ContextExt, RequestContext};
+pub use self::context::{Answer, Caller, Client, ContextExt, RequestContext};
 pub use self::documents::{Documents, ManifestError, Registration, check_manifests};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};
 pub use self::ids::Kind;

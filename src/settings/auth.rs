@@ -17,6 +17,8 @@ const SHORTEST_SECRET: usize = 32;
 pub enum Registration {
     /// Everybody.
     Open,
+    /// Whoever an administrator invited.
+    Invite,
     /// Nobody: an administrator creates users.
     Closed,
 }
@@ -37,6 +39,8 @@ pub enum PasswordPolicy {
 pub struct AuthSettings {
     /// The Ed25519 private key, PEM.
     pub jwt_private_key_file: PathBuf,
+    /// More keys whose tokens are taken, PEM, private or public: the next one and the last one.
+    pub jwt_other_key_files: Vec<PathBuf>,
     /// The HS256 secret; when set, the key file is not used.
     #[serde(serialize_with = "print::hidden")]
     pub jwt_secret: Option<SecretString>,
@@ -48,12 +52,22 @@ pub struct AuthSettings {
     pub access_token_seconds: u64,
     /// How long a refresh token is valid, in seconds.
     pub refresh_token_seconds: u64,
+    /// How long a refresh token that was just replaced still leads to its successor, in seconds.
+    pub refresh_grace_seconds: u64,
+    /// How often what ended before its time is read from the database, in seconds.
+    pub revocation_poll_seconds: u64,
+    /// Without such a read for so many seconds nobody counts as signed in.
+    pub revocation_stale_seconds: u64,
     /// How far another clock may be off, in seconds.
     pub clock_leeway_seconds: u64,
     /// How many verified access tokens are remembered.
     pub token_cache_entries: usize,
     /// Who may register.
     pub registration: Registration,
+    /// Whether new addresses are asked to be confirmed.
+    pub verify_email: bool,
+    /// Wrong passwords.
+    pub lockout: LockoutSettings,
     /// What a password must be, and how it is hashed.
     pub password: PasswordSettings,
     /// A signing key in Vault; refused when set.
@@ -107,6 +121,24 @@ impl AuthSettings {
             self.token_cache_entries,
             1,
         );
+        between(
+            errors,
+            "auth.refresh_grace_seconds",
+            self.refresh_grace_seconds,
+            0,
+            300,
+        );
+        at_least(
+            errors,
+            "auth.revocation_poll_seconds",
+            self.revocation_poll_seconds,
+            1,
+        );
+        if self.revocation_stale_seconds <= self.revocation_poll_seconds {
+            let message = "must be more than auth.revocation_poll_seconds";
+            errors.push(Problem::of("auth.revocation_stale_seconds", message));
+        }
+        self.lockout.validate(errors);
         self.password.validate(errors);
         self.vault.validate(errors);
     }
@@ -119,6 +151,37 @@ impl Settings {
         let public_url = || self.server.public_url.is_some().then(|| self.public_url());
         let issuer = self.auth.issuer.clone().or_else(public_url);
         issuer.unwrap_or_else(|| "taskflow".to_owned())
+    }
+}
+
+/// The section `[auth.lockout]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockoutSettings {
+    /// So many wrong passwords for one account from one network lock the two out of each other.
+    pub failures: i32,
+    /// In so many minutes.
+    pub window_minutes: u32,
+    /// For so many minutes.
+    pub lock_minutes: u32,
+    /// So many in an hour from wherever, and the account asks for a code that is sent by mail.
+    pub code_after: i32,
+}
+
+impl LockoutSettings {
+    fn validate(&self, errors: &mut Vec<Problem>) {
+        between(errors, "auth.lockout.failures", self.failures, 1, 1_000);
+        let window = self.window_minutes;
+        between(errors, "auth.lockout.window_minutes", window, 1, 10_080);
+        between(
+            errors,
+            "auth.lockout.lock_minutes",
+            self.lock_minutes,
+            1,
+            10_080,
+        );
+        let least = self.failures.saturating_add(1);
+        at_least(errors, "auth.lockout.code_after", self.code_after, least);
     }
 }
 

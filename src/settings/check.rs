@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::mail::EffectiveTransport;
 use super::problem::Problem;
-use super::{Bucket, LimitsProfile, Registration, Settings};
+use super::{Bucket, LimitsProfile, Settings};
 
 impl Settings {
     /// In production, adds a problem for everything that real users need and that is missing.
@@ -61,11 +61,10 @@ impl Settings {
             production && self.mail.effective_transport() == EffectiveTransport::None,
             "mail.transport is \"none\": nobody gets mail",
         );
-        let open_mail = self.auth.registration == Registration::Open
-            && self.mail.effective_transport() == EffectiveTransport::Smtp;
+        let unverified = !self.auth.verify_email && !self.mails_unverified();
         warn(
-            production && open_mail,
-            "auth.registration is open and mail goes out: addresses are not verified by this version, so anybody can have mail sent to any address",
+            production && unverified,
+            "auth.verify_email is off and mail.to_unverified is, too: nobody who registers ever gets mail",
         );
         let plain_http = self
             .server

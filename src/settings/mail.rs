@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database::check_url;
 use super::problem::Problem;
-use super::{at_least, print};
+use super::{Settings, at_least, print};
 
 /// The way of mail, as set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -49,12 +49,22 @@ pub struct MailSettings {
     pub smtp_pool: u32,
     /// The sender, as `Name <address>` or an address.
     pub from: String,
+    /// Whether addresses nobody has confirmed get mail; [`Settings::mails_unverified`] knows the default.
+    pub to_unverified: Option<bool>,
     /// Where the mailbox transport writes.
     pub mailbox_folder: PathBuf,
     /// How long one attempt may take, in seconds.
     pub timeout_seconds: u64,
     /// A mail is given up after this many hours.
     pub give_up_hours: u64,
+}
+
+impl Settings {
+    /// Whether addresses nobody has confirmed get mail beside the one that asks them to: as set, or
+    /// else not in production.
+    pub fn mails_unverified(&self) -> bool {
+        self.mail.to_unverified.unwrap_or(!self.is_production())
+    }
 }
 
 impl MailSettings {

@@ -30,7 +30,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-pub use auth::{AuthSettings, PasswordPolicy, PasswordSettings, Registration, VaultSettings};
+pub use auth::{
+    AuthSettings, LockoutSettings, PasswordPolicy, PasswordSettings, Registration, VaultSettings,
+};
 pub use background::{EventsSettings, JobsSettings, LogFormat, LogSettings};
 pub use database::{DatabaseSettings, RedisSettings};
 pub use limits::{GraphqlSettings, WebsocketSettings};

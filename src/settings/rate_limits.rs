@@ -24,12 +24,16 @@ pub enum Bucket {
     General,
     /// `login`, from an address.
     LoginAddress,
-    /// `login`, by the name that was typed.
+    /// `login`, by the name that was typed and the network it came from.
     LoginAccount,
     /// `register`, from an address.
     RegisterAddress,
     /// `register`, by the e-mail address and by the user name that were typed.
     RegisterAccount,
+    /// Mails that somebody asks for about an account, from an address.
+    AccountMailAddress,
+    /// Mails that somebody asks for about an account, by the name that was typed.
+    AccountMailAccount,
     /// `createTask`, of a person.
     CreateTask,
     /// `assignTask`, and `createTask` with an assignee, of a person.
@@ -40,7 +44,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order of the settings.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Global,
         Self::User,
         Self::Address,
@@ -50,6 +54,8 @@ impl Bucket {
         Self::LoginAccount,
         Self::RegisterAddress,
         Self::RegisterAccount,
+        Self::AccountMailAddress,
+        Self::AccountMailAccount,
         Self::CreateTask,
         Self::AssignTask,
         Self::RegisterDocument,
@@ -67,6 +73,8 @@ impl Bucket {
             Self::LoginAccount => "login_account",
             Self::RegisterAddress => "register_address",
             Self::RegisterAccount => "register_account",
+            Self::AccountMailAddress => "account_mail_address",
+            Self::AccountMailAccount => "account_mail_account",
             Self::CreateTask => "create_task",
             Self::AssignTask => "assign_task",
             Self::RegisterDocument => "register_document",
@@ -82,9 +90,11 @@ impl Bucket {
             Self::Anonymous => (minutes(600_000, 1), minutes(60, 1), None),
             Self::General => (None, None, minutes(100, 15)),
             Self::LoginAddress => (minutes(5_000, 15), minutes(50, 15), minutes(5, 15)),
-            Self::LoginAccount => (minutes(1_000, 15), minutes(5, 15), None),
+            Self::LoginAccount => (minutes(2_000, 15), minutes(20, 15), None),
             Self::RegisterAddress => (minutes(1_000, 60), minutes(10, 60), minutes(3, 60)),
             Self::RegisterAccount => (minutes(1_000, 60), minutes(3, 60), None),
+            Self::AccountMailAddress => (minutes(1_000, 60), minutes(10, 60), None),
+            Self::AccountMailAccount => (minutes(1_000, 60), minutes(3, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
             Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),
@@ -236,6 +246,10 @@ pub struct LimitsSettings {
     pub register_address: Option<RateSetting>,
     /// See [`Bucket::RegisterAccount`].
     pub register_account: Option<RateSetting>,
+    /// See [`Bucket::AccountMailAddress`].
+    pub account_mail_address: Option<RateSetting>,
+    /// See [`Bucket::AccountMailAccount`].
+    pub account_mail_account: Option<RateSetting>,
     /// See [`Bucket::CreateTask`].
     pub create_task: Option<RateSetting>,
     /// See [`Bucket::AssignTask`].
@@ -270,6 +284,8 @@ impl LimitsSettings {
             Bucket::LoginAccount => self.login_account,
             Bucket::RegisterAddress => self.register_address,
             Bucket::RegisterAccount => self.register_account,
+            Bucket::AccountMailAddress => self.account_mail_address,
+            Bucket::AccountMailAccount => self.account_mail_account,
             Bucket::CreateTask => self.create_task,
             Bucket::AssignTask => self.assign_task,
             Bucket::RegisterDocument => self.register_document,

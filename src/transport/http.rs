@@ -1,5 +1,7 @@
 //! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>).
 
+use std::sync::Arc;
+
 use async_graphql::parser::types::OperationType;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -17,7 +19,10 @@ use super::seats::Holder;
 use super::streams::Bounds;
 use super::{Edge, answer, streams, ws};
 use crate::graphql::guard::Params;
-use crate::graphql::{Answer, ApiError, Caller, ErrorCode, RequestContext};
+use crate::graphql::{Answer, ApiError, Caller, Client, ErrorCode, RequestContext};
+
+/// Longer ones are cut.
+const MOST_OF_A_USER_AGENT: usize = 256;
 
 /// A request that is refused before it runs, and with which status.
 pub struct Refusal {
@@ -111,8 +116,8 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         ));
     }
     if ws::is_upgrade(request.headers()) {
-        let address = edge.address_of(&request);
-        return ws::open(edge, request, address).unwrap_or_else(|message| {
+        let client = edge.client_of(&request);
+        return ws::open(edge, request, client).unwrap_or_else(|message| {
             let mut response = refuse(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 ErrorCode::BadUserInput,
@@ -138,7 +143,7 @@ pub async fn handle(State(edge): State<Edge>, request: Request) -> Response {
         method: request.method().clone(),
         context: RequestContext {
             caller,
-            address: edge.address_of(&request),
+            client: edge.client_of(&request),
             request_id: request_id.clone(),
         },
         ends_at,
@@ -229,7 +234,7 @@ async fn run_one(edge: &Edge, params: Params, incoming: Incoming) -> Result<Resp
     let mut bounds = Bounds::default();
     let answers: BoxStream<'static, Answer> = if is_subscription {
         let viewer = viewer_of(&context.caller);
-        let holder = Holder::of(&context.caller, context.address);
+        let holder = Holder::of(&context.caller, context.client.address);
         bounds = Bounds {
             ends_at: incoming.ends_at,
             signed_out: viewer.map(|viewer| (edge.signed_out)(viewer)),
@@ -317,13 +322,25 @@ impl Edge {
         }
     }
 
-    fn address_of(&self, request: &Request) -> std::net::IpAddr {
-        client_address(
-            request.headers(),
-            request.extensions(),
-            self.server.trusted_proxies,
-        )
+    fn client_of(&self, request: &Request) -> Client {
+        let hops = self.server.trusted_proxies;
+        Client {
+            address: client_address(request.headers(), request.extensions(), hops),
+            user_agent: user_agent(request.headers()),
+        }
     }
+}
+
+/// What a client calls itself. It is shown to people, so it is one short line.
+fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
+    let value = headers.get(header::USER_AGENT)?.to_str().ok()?.trim();
+    // `to_str` lets visible ASCII and tabs through.
+    let line: String = value
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MOST_OF_A_USER_AGENT)
+        .collect();
+    (!line.is_empty()).then(|| line.into())
 }
 
 /// The token of `Bearer …`: RFC 6750, section 2.1.

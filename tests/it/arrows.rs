@@ -10,10 +10,9 @@ const FLOORS: &[&[&str]] = &[
     &["main", "cli"],
     &["server"],
     &["transport", "schema", "worker", "mailbox"],
-    &["auth"],
     // A notification reads the task and the people it speaks of; a task writes the job that
     // notifies. Both go through what the other room exports.
-    &["accounts", "tasks", "notifications"],
+    &["auth", "accounts", "tasks", "notifications"],
     // The parts a domain is given.
     &["app"],
     &["delivery", "events", "jobs"],

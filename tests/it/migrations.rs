@@ -1,8 +1,8 @@
 //! The changes of the database: up, down, up; and the entities fit what they make.
 
 use entity::{
-    attempt, delivery, event, idempotency, job, server_state, session, stream, stream_entry, task,
-    user, user_role,
+    artist_profile, attempt, delivery, event, idempotency, job, login_failure, one_time_token,
+    revocation, server_state, session, stream, stream_entry, task, user, user_role,
 };
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DatabaseBackend, EntityTrait, Statement};
@@ -57,6 +57,19 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
     assert_eq!(user::Entity::find().all(&db).await.unwrap().len(), 2);
     assert_eq!(user_role::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(session::Entity::find().all(&db).await.unwrap().len(), 3);
+    assert_eq!(revocation::Entity::find().all(&db).await.unwrap().len(), 0);
+    assert_eq!(
+        one_time_token::Entity::find().all(&db).await.unwrap().len(),
+        0
+    );
+    assert_eq!(
+        login_failure::Entity::find().all(&db).await.unwrap().len(),
+        0
+    );
+    assert_eq!(
+        artist_profile::Entity::find().all(&db).await.unwrap().len(),
+        0
+    );
     assert_eq!(task::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(idempotency::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(event::Entity::find().all(&db).await.unwrap().len(), 4);

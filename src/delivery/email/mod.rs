@@ -144,6 +144,7 @@ mod tests {
             smtp_ca_file: None,
             smtp_pool: 1,
             from: "Taskflow <taskflow@localhost>".to_owned(),
+            to_unverified: None,
             mailbox_folder: PathBuf::from("data/mailbox"),
             timeout_seconds: 1,
             give_up_hours: 1,

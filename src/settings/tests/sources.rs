@@ -86,7 +86,7 @@ fn unknown_names_are_refused_with_the_nearest() {
 
 #[test]
 fn all_mistakes_are_told_at_once_with_their_places() {
-    let text = "log = 1\n[server]\nmax_body_bytes = 0\npublic_url = \"tasks\"\nallowed_origins = [\"a\", \"b\"]\n[auth]\nregistration = \"invite\"\njwt_secret = 12345\n";
+    let text = "log = 1\n[server]\nmax_body_bytes = 0\npublic_url = \"tasks\"\nallowed_origins = [\"a\", \"b\"]\n[auth]\nregistration = \"friends\"\njwt_secret = 12345\n";
     let env = [
         ("PORT", "70000"),
         ("TASKFLOW_JOBS__BATCH", "many"),
@@ -99,7 +99,7 @@ fn all_mistakes_are_told_at_once_with_their_places() {
         "`server.port` (from PORT): invalid value: integer `70000`, expected u16",
         "`server.public_url` (in taskflow.toml): relative URL without a base: \"tasks\"",
         "`auth.jwt_secret` (in taskflow.toml): must be a text",
-        "`auth.registration` (in taskflow.toml): unknown variant `invite`, expected `open` or `closed`",
+        "`auth.registration` (in taskflow.toml): unknown variant `friends`, expected one of `open`, `invite`, `closed`",
         "`server.allowed_origins` (in taskflow.toml): `a` is not an origin: write scheme://host[:port]",
         "`server.allowed_origins` (in taskflow.toml): `b` is not an origin: write scheme://host[:port]",
         "`server.max_body_bytes` (in taskflow.toml): must be at least 1, not 0",

@@ -9,7 +9,6 @@
 //! - Nothing waits for the client in here. The loop hears of everything while a message is stuck.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use super::operation::{Operation, Step};
 use super::pace::Pace;
 use super::protocol::{ClientMessage, Close, ServerMessage, params, token};
 use super::wire::{Turn, Wire};
-use crate::graphql::{Answer, Caller};
+use crate::graphql::{Answer, Caller, Client};
 use crate::transport::Edge;
 use crate::transport::seats::{Holder, Seat};
 
@@ -44,8 +43,8 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 pub struct Connection {
     edge: Edge,
     wire: Wire,
-    /// From where the client came.
-    address: IpAddr,
+    /// The program at the other end.
+    client: Client,
     seat: Seat,
     /// None before the connection is acknowledged.
     caller: Option<Caller>,
@@ -96,14 +95,17 @@ impl From<Close> for End {
 
 impl Connection {
     /// Serves a socket to its end.
-    pub async fn run(edge: Edge, upgraded: Upgraded, address: IpAddr) {
+    pub async fn run(edge: Edge, upgraded: Upgraded, client: Client) {
         let wire = Wire::new(upgraded, edge.websocket.max_message_bytes).await;
         let _counted = Counted::new();
         let patience = Duration::from_secs(edge.websocket.queue_timeout_seconds);
-        let Ok(seat) = edge.seats.take(Holder::of(&Caller::Anonymous, address)) else {
+        let Ok(seat) = edge
+            .seats
+            .take(Holder::of(&Caller::Anonymous, client.address))
+        else {
             return bid(wire, End::Close(Close::Overloaded), patience).await;
         };
-        let mut connection = Self::new(edge, wire, seat, address);
+        let mut connection = Self::new(edge, wire, seat, client);
         let end = loop {
             if let Err(end) = connection.step().await {
                 break end;
@@ -115,14 +117,14 @@ impl Connection {
         drop(seat);
     }
 
-    fn new(edge: Edge, wire: Wire, seat: Seat, address: IpAddr) -> Self {
+    fn new(edge: Edge, wire: Wire, seat: Seat, client: Client) -> Self {
         let now = Instant::now();
         let init = Duration::from_secs(edge.websocket.init_timeout_seconds);
         let ping = Duration::from_secs(edge.websocket.ping_interval_seconds);
         let stopping = edge.lifecycle.draining.clone().cancelled_owned().boxed();
         Self {
             wire,
-            address,
+            client,
             seat,
             caller: None,
             running: HashMap::new(),
@@ -301,7 +303,7 @@ impl Connection {
                 (Caller::User(authenticated.viewer), left + jitter)
             }
         };
-        let holder = Holder::of(&caller, self.address);
+        let holder = Holder::of(&caller, self.client.address);
         self.seat.pass_to(holder).map_err(|_| Close::Overloaded)?;
         self.caller = Some(caller);
         self.deadline = Instant::now() + ends_in;
@@ -325,7 +327,7 @@ impl Connection {
             return Err(Close::Restarting.into());
         }
         let (operation, handle) =
-            Operation::new(&self.edge, id.clone(), params, caller, self.address);
+            Operation::new(&self.edge, id.clone(), params, caller, self.client.clone());
         let subscribed = false;
         self.running.insert(id, Running { handle, subscribed });
         self.steps.push(operation.into_future());

@@ -11,8 +11,6 @@ mod pace;
 mod protocol;
 mod wire;
 
-use std::net::IpAddr;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
@@ -23,6 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use self::connection::Connection;
 use super::{Edge, Ticket};
+use crate::graphql::Client;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -30,7 +29,7 @@ const PROTOCOL: &str = "graphql-transport-ws";
 ///
 /// # Errors
 /// A sentence that says why it is none of ours.
-pub fn open(edge: Edge, mut request: Request, address: IpAddr) -> Result<Response, &'static str> {
+pub fn open(edge: Edge, mut request: Request, client: Client) -> Result<Response, &'static str> {
     let accept = accept_key(&request).ok_or("This is not a WebSocket handshake.")?;
     if !lists(request.headers(), &header::SEC_WEBSOCKET_PROTOCOL, |name| {
         name == PROTOCOL
@@ -44,7 +43,7 @@ pub fn open(edge: Edge, mut request: Request, address: IpAddr) -> Result<Respons
     tasks.spawn(async move {
         let _ticket = ticket;
         match upgrade.await {
-            Ok(upgraded) => Connection::run(edge, upgraded, address).await,
+            Ok(upgraded) => Connection::run(edge, upgraded, client).await,
             Err(error) => tracing::debug!(%error, "a handshake came to nothing"),
         }
     });

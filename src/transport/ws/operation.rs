@@ -1,6 +1,5 @@
 //! One operation of a socket.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{AbortHandle, Abortable, BoxStream, Stream, StreamExt, once};
 
 use crate::graphql::guard::Params;
-use crate::graphql::{Answer, Caller, RequestContext};
+use crate::graphql::{Answer, Caller, Client, RequestContext};
 use crate::transport::headers::new_request_id;
 use crate::transport::operation::{execute, operation_word, prepare, subscribe, viewer_of};
 use crate::transport::{Edge, answer};
@@ -36,9 +35,9 @@ impl Operation {
         id: Arc<str>,
         params: Params,
         caller: Caller,
-        address: IpAddr,
+        client: Client,
     ) -> (Self, AbortHandle) {
-        let preparing = begin(edge.clone(), params, caller, address).boxed();
+        let preparing = begin(edge.clone(), params, caller, client).boxed();
         let (handle, registration) = AbortHandle::new_pair();
         let work = Abortable::new(Work::Preparing(preparing), registration);
         (Self { id, work }, handle)
@@ -97,10 +96,10 @@ impl Stream for Work {
     }
 }
 
-async fn begin(edge: Edge, params: Params, caller: Caller, address: IpAddr) -> Begun {
+async fn begin(edge: Edge, params: Params, caller: Caller, client: Client) -> Begun {
     let context = RequestContext {
         caller,
-        address,
+        client,
         request_id: new_request_id(),
     };
     let request_id = &context.request_id;

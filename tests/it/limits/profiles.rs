@@ -49,9 +49,11 @@ fn production_counts_names_too_and_nobody_for_everybody() {
             "user 600/1m",
             "anonymous 60/1m",
             "login_address 50/15m",
-            "login_account 5/15m",
+            "login_account 20/15m",
             "register_address 10/1h",
             "register_account 3/1h",
+            "account_mail_address 10/1h",
+            "account_mail_account 3/1h",
             "create_task 20/1m",
             "assign_task 30/1m",
             "register_document 200/1h",
@@ -117,7 +119,7 @@ fn production_is_warned_of_what_protects_nobody() {
     let sources = ("TASKFLOW_LIMITS__PROFILE", "sources");
     let told = warnings(&[proxied, sources]);
     assert!(
-        told.contains("login_account, register_account, assign_task"),
+        told.contains("login_account, register_account, account_mail_address, account_mail_account, assign_task"),
         "{told}"
     );
     assert!(!told.contains("anonymous"), "{told}");

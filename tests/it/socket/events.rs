@@ -96,6 +96,8 @@ async fn two_subscriptions_on_a_socket_know_nothing_of_each_other(
     socket.follow("broken", "nonsense").await;
     assert_eq!(socket.refusal("broken").await, "BAD_USER_INPUT");
     socket.send(json!({"id": "all", "type": "complete"})).await;
+    // It has been read when what was sent after it is answered.
+    socket.is_silent().await;
     task_for(&ada, &bob, "third").await;
     assert_eq!(title(&socket.event("later").await), "third");
     socket.is_silent().await;

@@ -267,6 +267,7 @@ mod tests {
                 smtp_ca_file: None,
                 smtp_pool: 1,
                 from: String::new(),
+                to_unverified: None,
                 mailbox_folder: std::path::PathBuf::new(),
                 timeout_seconds: 1,
                 give_up_hours: 1,

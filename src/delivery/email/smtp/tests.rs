@@ -112,6 +112,7 @@ fn settings(url: &str) -> MailSettings {
         smtp_ca_file: None,
         smtp_pool: 2,
         from: "Taskflow <taskflow@sender.example>".to_owned(),
+        to_unverified: None,
         mailbox_folder: PathBuf::new(),
         timeout_seconds: 5,
         give_up_hours: 72,

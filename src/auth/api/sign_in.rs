@@ -1,0 +1,88 @@
+//! Registering and logging in, in GraphQL.
+
+use std::collections::BTreeSet;
+
+use async_graphql::{Context, InputObject, Object};
+
+use super::{AuthPayload, payload};
+use crate::accounts::{NewUser, folded};
+use crate::app::AppExt;
+use crate::auth::service::{self, Device};
+use crate::graphql::{ApiError, ContextExt};
+use crate::limits::{Bucket, Charge, Key};
+
+/// The account to make. Give an e-mail address, a user name, or both.
+#[derive(InputObject)]
+pub struct RegisterInput {
+    /// The e-mail address: where notices go, and one way to log in.
+    email: Option<String>,
+    /// The user name, 3 to 50 letters and digits: the other way to log in.
+    username: Option<String>,
+    /// The password: at least 12 characters with an upper-case and a lower-case letter, a digit
+    /// and a symbol, unless the server is set otherwise.
+    password: String,
+    /// The display name, 1 to 100 characters.
+    name: String,
+    /// What to call this device in the list of sessions, at most 100 characters.
+    device_name: Option<String>,
+}
+
+/// Who logs in.
+#[derive(InputObject)]
+pub struct LoginInput {
+    /// The e-mail address or the user name, in any case.
+    identifier: String,
+    /// The password.
+    password: String,
+    /// What to call this device in the list of sessions, at most 100 characters.
+    device_name: Option<String>,
+}
+
+/// Registering and logging in.
+#[derive(Debug, Default)]
+pub struct SignInMutation;
+
+#[Object]
+impl SignInMutation {
+    /// Makes an account and signs its owner in.
+    async fn register(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The account to make.")] input: RegisterInput,
+    ) -> Result<AuthPayload, ApiError> {
+        let device = Device::new(input.device_name.as_deref(), ctx.client());
+        let new = NewUser::tidy(input.email, input.username, &input.name);
+        let names = [&new.email, &new.username].into_iter().flatten();
+        count(ctx, Bucket::RegisterAddress, Bucket::RegisterAccount, names).await?;
+        payload(service::register(ctx.app(), new, input.password, &device).await)
+    }
+
+    /// Signs somebody in by e-mail address or user name.
+    async fn login(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who logs in.")] input: LoginInput,
+    ) -> Result<AuthPayload, ApiError> {
+        let device = Device::new(input.device_name.as_deref(), ctx.client());
+        let name = [&input.identifier];
+        // Before the password is hashed: what is refused here costs next to nothing. A lockout of
+        // the account has to be told before this.
+        count(ctx, Bucket::LoginAddress, Bucket::LoginAccount, name).await?;
+        payload(service::login(ctx.app(), &input.identifier, input.password, &device).await)
+    }
+}
+
+/// Counts a try, by the address it came from and by the names that were typed.
+async fn count(
+    ctx: &Context<'_>,
+    by_address: Bucket,
+    by_account: Bucket,
+    names: impl IntoIterator<Item = &String>,
+) -> Result<(), ApiError> {
+    let meter = ctx.meter();
+    let keys: BTreeSet<String> = names.into_iter().map(|name| folded(name)).collect();
+    let of_account = |name: String| Charge::one(by_account, Key::account(&name));
+    let mut charges = vec![meter.at_address(by_address)];
+    charges.extend(keys.into_iter().map(of_account));
+    meter.charge(&charges).await
+}

@@ -1,0 +1,182 @@
+//! Tokens that are sent by mail and are good once: to confirm an address, to set a password, to lift
+//! a lockout.
+//!
+//! The mail is written by a job, perhaps in another process and perhaps more than once, and the
+//! database must not know the token: whoever reads a copy of it could take over accounts. So the
+//! token is derived from the id of its row and a key that only the servers have. The row has a hash,
+//! by which it is found, and by which the job sees that it derived the same token.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use entity::one_time_token::{Column, Entity, Model, Purpose};
+use entity::{OneTimeTokenId, UserId};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+
+use crate::crypto::{derive_key, mac, sha256};
+use crate::db::{DbError, Tx, new_id};
+
+/// Letters and digits that are not taken for each other (Crockford's base 32), for what people type.
+const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 50 bits: nobody guesses that while a code is good, from however many networks.
+const CODE_CHARS: usize = 10;
+
+/// The keys that tokens are derived with: the one of the signing key first.
+#[derive(Clone)]
+pub struct MailKeys(Vec<[u8; 32]>);
+
+impl MailKeys {
+    /// The key that belongs to a signing key.
+    pub fn new(signing_key: &[u8]) -> Self {
+        Self(vec![Self::derive(signing_key)])
+    }
+
+    /// One more key, for tokens that were made while it was the first.
+    pub fn add(&mut self, signing_key: &[u8]) {
+        self.0.push(Self::derive(signing_key));
+    }
+
+    fn derive(signing_key: &[u8]) -> [u8; 32] {
+        derive_key(signing_key, "taskflow one-time tokens")
+    }
+
+    /// The token of a row, as it stands in the mail. None when it was made with a key that is gone.
+    pub fn text(&self, row: &Model) -> Option<String> {
+        self.0.iter().find_map(|key| {
+            let text = token_text(key, row.id, row.purpose);
+            (hash(&text, row.purpose, row.user_id)[..] == row.hash).then_some(text)
+        })
+    }
+}
+
+impl fmt::Debug for MailKeys {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "MailKeys({})", self.0.len())
+    }
+}
+
+/// How long a token is good.
+pub fn lifetime(purpose: Purpose) -> TimeDelta {
+    match purpose {
+        Purpose::VerifyEmail | Purpose::ChangeEmail => TimeDelta::hours(24),
+        Purpose::ResetPassword | Purpose::Unlock => TimeDelta::hours(1),
+        Purpose::LoginCode => TimeDelta::minutes(15),
+        Purpose::Invitation => TimeDelta::days(7),
+    }
+}
+
+fn token_text(key: &[u8; 32], id: OneTimeTokenId, purpose: Purpose) -> String {
+    let tag = mac(key, id.0.as_bytes());
+    if purpose == Purpose::LoginCode {
+        return tag[..CODE_CHARS]
+            .iter()
+            .map(|byte| char::from(CODE_ALPHABET[usize::from(byte & 31)]))
+            .collect();
+    }
+    URL_SAFE_NO_PAD.encode(tag)
+}
+
+/// What is stored of a token. A code is short, so its hash is of one person only.
+fn hash(text: &str, purpose: Purpose, user: Option<UserId>) -> [u8; 32] {
+    if purpose == Purpose::LoginCode {
+        let user = user.map(|user| user.0).unwrap_or_default();
+        return sha256(format!("{user}:{text}"));
+    }
+    sha256(text)
+}
+
+/// A token to be made.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Whose account; none to do the same work for nobody.
+    pub user_id: Option<UserId>,
+    /// What for.
+    pub purpose: Purpose,
+    /// Where it is sent, if not to the address of the account.
+    pub address: Option<String>,
+    /// Which network a lockout keeps out.
+    pub network: Option<String>,
+}
+
+/// Makes a token. Those that the same person was sent before for the same purpose are good no more,
+/// but invitations: one person invites many.
+///
+/// # Errors
+/// The database's failure.
+pub async fn issue(keys: &MailKeys, tx: &Tx, new: NewToken) -> Result<Model, DbError> {
+    let now = tx.clock().now();
+    if new.purpose != Purpose::Invitation {
+        Entity::update_many()
+            .col_expr(Column::UsedAt, Expr::value(now))
+            .filter(Column::UserId.eq(new.user_id))
+            .filter(Column::Purpose.eq(new.purpose))
+            .filter(Column::UsedAt.is_null())
+            .exec(tx.conn())
+            .await?;
+    }
+    let id = OneTimeTokenId(new_id(tx.clock()));
+    // There is always a first key.
+    let key = keys.0.first().copied().unwrap_or_default();
+    let text = token_text(&key, id, new.purpose);
+    let row = Model {
+        id,
+        hash: hash(&text, new.purpose, new.user_id).to_vec(),
+        user_id: new.user_id,
+        purpose: new.purpose,
+        address: new.address,
+        previous_address: None,
+        network: new.network,
+        created_at: now,
+        expires_at: now + lifetime(new.purpose),
+        used_at: None,
+    };
+    Entity::insert(row.clone().into_active_model())
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(row)
+}
+
+/// Uses a token up. None when it is not one for this purpose, is over, or was used. `user` is whose
+/// code it is; of other tokens nobody knows before.
+///
+/// # Errors
+/// The database's failure.
+pub async fn redeem(
+    tx: &Tx,
+    text: &str,
+    purpose: Purpose,
+    user: Option<UserId>,
+) -> Result<Option<Model>, DbError> {
+    let text = tidy(text, purpose);
+    let now = tx.clock().now();
+    let mut rows = Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(now))
+        .filter(Column::Hash.eq(hash(&text, purpose, user).to_vec()))
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::UserId.is_not_null())
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec_with_returning(tx.conn())
+        .await?;
+    Ok(rows.pop())
+}
+
+/// People type codes in lower case, with blanks and hyphens.
+fn tidy(text: &str, purpose: Purpose) -> String {
+    if purpose == Purpose::LoginCode {
+        let signs = text.chars().filter(char::is_ascii_alphanumeric);
+        return signs.map(|c| c.to_ascii_uppercase()).collect();
+    }
+    text.trim().to_owned()
+}
+
+/// A token by id.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find(db: &impl ConnectionTrait, id: OneTimeTokenId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
-use crate::auth::{SessionMutation, SignInMutation};
+use crate::auth::{LockoutMutation, SessionMutation, SignInMutation};
 use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
@@ -29,7 +29,7 @@ use crate::tasks::task::{
 use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
-const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken"];
+const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken", "unlockAccount"];
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
@@ -139,7 +139,12 @@ pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
-pub struct Mutation(SignInMutation, SessionMutation, TaskMutation);
+pub struct Mutation(
+    SignInMutation,
+    SessionMutation,
+    LockoutMutation,
+    TaskMutation,
+);
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
 #[derive(MergedSubscription, Default)]

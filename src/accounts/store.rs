@@ -118,16 +118,31 @@ pub async fn grant(tx: &Tx, user: UserId, role: Role, now: Timestamp) -> Result<
     Ok(())
 }
 
-/// Notes a successful login. None when the account was disabled meanwhile.
+/// Notes a successful login. None when the account was disabled, or its password changed, since it
+/// was read.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn note_login(tx: &Tx, user: UserId) -> Result<Option<Model>, DbError> {
+pub async fn note_login(tx: &Tx, user: &Model) -> Result<Option<Model>, DbError> {
     let mut rows = Entity::update_many()
         .col_expr(Column::LastLoginAt, Expr::value(tx.clock().now()))
-        .filter(Column::Id.eq(user))
+        .filter(Column::Id.eq(user.id))
         .filter(Column::Status.eq(user::Status::Active))
+        .filter(Column::TokenEpoch.eq(user.token_epoch))
         .exec_with_returning(tx.conn())
         .await?;
     Ok(rows.pop())
+}
+
+/// Replaces the hash of a password by a better one of the same password.
+///
+/// # Errors
+/// The database's failure.
+pub async fn set_better_hash(tx: &Tx, user: UserId, hash: &str) -> Result<(), DbError> {
+    Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash))
+        .filter(Column::Id.eq(user))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }

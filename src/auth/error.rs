@@ -20,6 +20,9 @@ pub enum AuthError {
     /// The refresh token is unknown, over, or was used before.
     #[error("the refresh token is not good")]
     RefreshRefused,
+    /// More sign-ins to one account from one network at once than may fail.
+    #[error("too many sign-ins to one account at once")]
+    TooManyAtOnce,
     /// More sign-ins at once than this machine can check.
     #[error("too many sign-ins at once")]
     Busy {
@@ -67,6 +70,11 @@ impl From<AuthError> for ApiError {
                 "Too many people are signing in at this moment. Try again shortly.",
             )
             .retry_after(retry_after),
+            AuthError::TooManyAtOnce => Self::new(
+                ErrorCode::Unavailable,
+                "Too many sign-ins to this account from your network at this moment. Try again shortly.",
+            )
+            .retry_after(Duration::from_secs(1)),
             AuthError::Internal(detail) => Self::internal(&detail),
             AuthError::Db(error) => error.into(),
         }

@@ -7,7 +7,9 @@
 mod api;
 mod error;
 pub mod events;
+mod hashes;
 mod keys;
+pub mod lockout;
 pub mod one_time;
 mod password_policy;
 mod passwords;
@@ -16,10 +18,11 @@ mod service;
 mod store;
 mod tokens;
 
-pub use self::api::{SessionMutation, SignInMutation};
+pub use self::api::{LockoutMutation, SessionMutation, SignInMutation};
 pub use self::error::AuthError;
+pub use self::hashes::Stored;
 pub use self::keys::{KeyError, Keys};
-pub use self::passwords::Passwords;
+pub use self::passwords::{Fit, Passwords};
 pub use self::revocations::Revocations;
 pub use self::service::hash_new_password;
 pub use self::tokens::{TokenError, Tokens, Verified};

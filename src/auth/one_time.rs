@@ -12,9 +12,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use entity::one_time_token::{Column, Entity, Model, Purpose};
-use entity::{OneTimeTokenId, UserId};
+use entity::{OneTimeTokenId, Timestamp, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use uuid::Uuid;
 
 use crate::crypto::{derive_key, mac, sha256};
 use crate::db::{DbError, Tx, new_id};
@@ -171,6 +172,26 @@ fn tidy(text: &str, purpose: Purpose) -> String {
         return signs.map(|c| c.to_ascii_uppercase()).collect();
     }
     text.trim().to_owned()
+}
+
+/// Whether a token was sent to somebody since then, and not used.
+///
+/// # Errors
+/// The database's failure.
+pub async fn was_issued(
+    db: &impl ConnectionTrait,
+    user: Uuid,
+    purpose: Purpose,
+    since: Timestamp,
+) -> Result<bool, DbError> {
+    let found = Entity::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::CreatedAt.gt(since))
+        .one(db)
+        .await?;
+    Ok(found.is_some())
 }
 
 /// A token by id.

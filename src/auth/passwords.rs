@@ -4,23 +4,29 @@
 //! at once would take all memory and starve every other request.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::AuthError;
+use super::hashes::Stored;
 use crate::settings;
 
-/// Stored parameters beyond these are refused: whoever can write a hash into the database must not
-/// be able to make a login take all memory.
-const MAX_STORED_MEMORY_KIB: u32 = 1 << 20;
-const MAX_STORED_ITERATIONS: u32 = 100;
+/// What a password is, compared with a stored hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Another one.
+    Wrong,
+    /// The one that was hashed.
+    Right,
+    /// The one that was hashed, and its hash is weaker than those made today: this is a new one.
+    Weak(String),
+}
 
 /// Hashes and checks passwords. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -31,6 +37,10 @@ struct Inner {
     argon2: Argon2<'static>,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// How many passwords were looked at: compared with the hash of somebody.
+    looked_at: AtomicU64,
+    /// How many were hashed only so that an answer takes as long.
+    dummies: AtomicU64,
     queue: usize,
     wait: Duration,
     /// Checked when there is no such user, so that the answer takes as long.
@@ -62,6 +72,8 @@ impl Passwords {
             argon2,
             permits: Arc::new(Semaphore::new(permits)),
             waiting: AtomicUsize::new(0),
+            looked_at: AtomicU64::new(0),
+            dummies: AtomicU64::new(0),
             queue: settings.hash_queue,
             wait: Duration::from_millis(settings.hash_wait_ms),
             dummy,
@@ -83,34 +95,40 @@ impl Passwords {
         .await?
     }
 
-    /// Whether a password fits a stored hash. Without a hash the same work is done and the answer
-    /// is no.
+    /// Whether a password fits a stored hash. Without a hash, or with one that cannot be read, the
+    /// same work is done and the answer is no.
     ///
     /// # Errors
     /// [`AuthError::Busy`] when too many are waiting.
-    pub async fn verify(
-        &self,
-        password: String,
-        stored: Option<String>,
-    ) -> Result<bool, AuthError> {
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.0.dummy.clone());
-        let fits = self
-            .run(move || {
-                let hash = PasswordHash::new(&stored).ok()?;
-                let params = Params::try_from(&hash).ok()?;
-                if params.m_cost() > MAX_STORED_MEMORY_KIB
-                    || params.t_cost() > MAX_STORED_ITERATIONS
-                {
-                    return None;
+    pub async fn check(&self, password: String, stored: Option<String>) -> Result<Fit, AuthError> {
+        let inner = self.0.clone();
+        self.run(move || {
+            let Some(hash) = stored.as_deref().and_then(Stored::parse) else {
+                inner.dummies.fetch_add(1, Ordering::Relaxed);
+                if let Some(dummy) = Stored::parse(&inner.dummy) {
+                    dummy.fits(&password);
                 }
-                Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .ok()
-            })
-            .await?
-            .is_some();
-        Ok(known && fits)
+                return Fit::Wrong;
+            };
+            inner.looked_at.fetch_add(1, Ordering::Relaxed);
+            if !hash.fits(&password) {
+                return Fit::Wrong;
+            }
+            if hash.is_as_strong_as(inner.argon2.params()) {
+                return Fit::Right;
+            }
+            // A better hash can wait for the next login.
+            let better = inner.argon2.hash_password(password.as_bytes());
+            better.map_or(Fit::Right, |hash| Fit::Weak(hash.to_string()))
+        })
+        .await
+    }
+
+    /// How many passwords were compared with the hash of somebody, and how many were hashed only so
+    /// that an answer takes as long.
+    pub fn counts(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.0.looked_at), count(&self.0.dummies))
     }
 
     /// Does work that takes long, off the async threads and within the bounds of hashing.

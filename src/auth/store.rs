@@ -3,7 +3,10 @@
 use entity::session::{Column, Entity, Model};
 use entity::{SessionId, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 use crate::db::{DbError, Tx};
 
@@ -52,4 +55,22 @@ pub async fn revoke(
         update = update.filter(Column::Id.eq(session));
     }
     Ok(update.exec(tx.conn()).await?.rows_affected)
+}
+
+/// The addresses a user's sessions were used from since then; of the latest hundred.
+pub async fn addresses_since(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    since: Timestamp,
+) -> Result<Vec<String>, DbError> {
+    Ok(Entity::find()
+        .select_only()
+        .column(Column::Address)
+        .filter(Column::UserId.eq(user))
+        .filter(Column::LastUsedAt.gt(since))
+        .order_by_desc(Column::LastUsedAt)
+        .limit(100)
+        .into_tuple()
+        .all(db)
+        .await?)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::keys::Keys;
+use super::one_time::MailKeys;
 use crate::crypto::sha256;
 use crate::db::{Clock, new_id};
 
@@ -164,6 +165,11 @@ impl Tokens {
     /// The public keys, for `/.well-known/jwks.json`.
     pub fn public_keys(&self) -> &JwkSet {
         &self.keys.public
+    }
+
+    /// What tokens that are sent by mail are derived with.
+    pub fn mail_keys(&self) -> &MailKeys {
+        &self.keys.mail
     }
 
     fn check(&self, token: &str) -> Option<Claims> {

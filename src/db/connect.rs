@@ -3,6 +3,7 @@
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -120,7 +121,8 @@ async fn sqlite(
                 .busy_timeout(busy)
                 .foreign_keys(true)
         });
-    let writer = open(options, path).await?;
+    let statements = Arc::new(AtomicU64::new(0));
+    let writer = open(options, path, &statements).await?;
 
     let mut options = base_options(&url, settings);
     options
@@ -134,7 +136,7 @@ async fn sqlite(
                 .foreign_keys(true)
                 .pragma("query_only", "on")
         });
-    let reader = open(options, path).await?;
+    let reader = open(options, path, &statements).await?;
     Ok(Db {
         writer,
         reader,
@@ -142,6 +144,7 @@ async fn sqlite(
         gate: Some(Gate::new(Duration::from_secs(
             settings.acquire_timeout_seconds,
         ))),
+        statements,
         _lock: Some(Arc::new(lock)),
     })
 }
@@ -178,13 +181,15 @@ async fn postgres(
         .set_application_name("taskflow")
         .map_sqlx_postgres_opts(move |options| options.options(session.clone()));
     let shown = crate::settings::hide_password(&url);
-    let pool = open(options, &shown).await?;
+    let statements = Arc::new(AtomicU64::new(0));
+    let pool = open(options, &shown, &statements).await?;
     warn_if_commits_are_not_durable(&pool).await;
     Ok(Db {
         writer: pool.clone(),
         reader: pool,
         clock,
         gate: None,
+        statements,
         _lock: None,
     })
 }
@@ -200,13 +205,23 @@ fn base_options(url: &str, settings: &settings::DatabaseSettings) -> ConnectOpti
     options
 }
 
-async fn open(options: ConnectOptions, shown: &str) -> Result<DatabaseConnection, ConnectError> {
-    Database::connect(options)
+async fn open(
+    options: ConnectOptions,
+    shown: &str,
+    statements: &Arc<AtomicU64>,
+) -> Result<DatabaseConnection, ConnectError> {
+    let mut pool = Database::connect(options)
         .await
         .map_err(|error| ConnectError::Unreachable {
             url: shown.to_owned(),
             reason: error.to_string(),
-        })
+        })?;
+    let statements = statements.clone();
+    pool.set_metric_callback(move |statement| {
+        statements.fetch_add(1, Ordering::Relaxed);
+        metrics::histogram!("database_statement_duration_seconds").record(statement.elapsed);
+    });
+    Ok(pool)
 }
 
 /// "Nothing is lost" rests on PostgreSQL saying "committed" only when it is on disk.

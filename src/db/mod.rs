@@ -12,6 +12,7 @@ pub mod keyset;
 mod lock_file;
 pub mod migrate;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use sea_orm::{
@@ -37,6 +38,8 @@ pub struct Db {
     clock: Clock,
     /// Guards the one writer connection of SQLite.
     gate: Option<Arc<Gate>>,
+    /// How many statements were sent.
+    statements: Arc<AtomicU64>,
     /// Held as long as the process uses an SQLite file.
     _lock: Option<Arc<LockFile>>,
 }
@@ -195,6 +198,12 @@ impl Db {
     /// Whether this is SQLite or PostgreSQL.
     pub fn backend(&self) -> DatabaseBackend {
         self.writer.get_database_backend()
+    }
+
+    /// How many statements were sent to the database since the start, those that begin and end
+    /// transactions not counted: what an operation costs can be told from it.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// Asks the database for a sign of life.

@@ -267,6 +267,10 @@ pub enum UserErrorCode {
     Taken,
     /// The name or the password is wrong.
     WrongCredentials,
+    /// Log in once more, with the code that was sent by mail.
+    CodeRequired,
+    /// The token of a mail is not good, or not any more.
+    InvalidToken,
     /// There is no such person to assign to.
     UnknownAssignee,
     /// The object was changed since it was read; the payload has it as it is now.

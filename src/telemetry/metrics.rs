@@ -25,6 +25,11 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "Subscriptions that began, over any transport."
     );
     ::metrics::describe_gauge!("graphql_subscriptions", "Subscriptions that are running.");
+    ::metrics::describe_histogram!(
+        "database_statement_duration_seconds",
+        "Time of a statement, the wait for a connection included."
+    );
+    ::metrics::describe_counter!("auth_logins_total", "Logins by status (success, failure).");
     ::metrics::describe_counter!(
         "jobs_finished_total",
         "Attempts of jobs by kind and outcome."

@@ -246,7 +246,7 @@ async fn guesses_from_one_address_end_after_five(#[values(Embedded, Full)] mode:
 
 #[rstest]
 #[tokio::test]
-async fn guesses_at_one_account_end_after_five_wherever_they_come_from(
+async fn logins_to_one_account_are_counted_by_the_network_they_come_from(
     #[values(Embedded, Full)] mode: Mode,
 ) {
     let app = app(mode, &[PROXY, ("TASKFLOW_LIMITS__LOGIN_ACCOUNT", "5/15m")]).await;
@@ -267,9 +267,10 @@ async fn guesses_at_one_account_end_after_five_wherever_they_come_from(
             "{message}"
         );
     }
-    // Nobody else is kept out.
+    // Nobody else is kept out, nor is the owner, who is somewhere else.
     app.person("bob").await;
     logs_in(&app, "192.0.2.1", "bob", PASSWORD).await.data();
+    logs_in(&app, "198.51.100.1", "ada", PASSWORD).await.data();
 }
 
 #[rstest]

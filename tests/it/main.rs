@@ -23,6 +23,7 @@ mod faults;
 mod http;
 mod library;
 mod limits;
+mod lockout;
 mod mail;
 mod migrations;
 mod nodes;

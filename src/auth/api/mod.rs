@@ -1,17 +1,19 @@
 //! Who someone is, in GraphQL: one file a subject.
 
+mod lockout;
 mod sessions;
 mod sign_in;
 
 use async_graphql::SimpleObject;
 use chrono::{DateTime, Utc};
 
+pub use self::lockout::LockoutMutation;
 pub use self::sessions::SessionMutation;
 pub use self::sign_in::SignInMutation;
 use super::AuthError;
 use super::service::SignedIn;
 use crate::accounts::User;
-use crate::graphql::{ApiError, UserError};
+use crate::graphql::{ApiError, UserError, UserErrorCode};
 
 /// The tokens of somebody who signed in. All but `userErrors` are null when that did not succeed.
 #[derive(Debug, Default, SimpleObject)]
@@ -47,4 +49,13 @@ fn payload(result: Result<SignedIn, AuthError>) -> Result<AuthPayload, ApiError>
         }),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A token of a mail that does not do.
+fn bad_token() -> UserError {
+    UserError::new(
+        UserErrorCode::InvalidToken,
+        "This link is not good any more: it was used, or is too old. Ask for a new mail.",
+        &["input", "token"],
+    )
 }

@@ -7,7 +7,8 @@ use async_graphql::{Context, InputObject, Object};
 use super::{AuthPayload, payload};
 use crate::accounts::{NewUser, folded};
 use crate::app::AppExt;
-use crate::auth::service::{self, Device};
+use crate::auth::lockout::network_of;
+use crate::auth::service::{self, Credentials, Device};
 use crate::graphql::{ApiError, ContextExt};
 use crate::limits::{Bucket, Charge, Key};
 
@@ -34,6 +35,8 @@ pub struct LoginInput {
     identifier: String,
     /// The password.
     password: String,
+    /// The code that was sent by mail, if the answer before was CODE_REQUIRED.
+    code: Option<String>,
     /// What to call this device in the list of sessions, at most 100 characters.
     device_name: Option<String>,
 }
@@ -64,11 +67,17 @@ impl SignInMutation {
         #[graphql(desc = "Who logs in.")] input: LoginInput,
     ) -> Result<AuthPayload, ApiError> {
         let device = Device::new(input.device_name.as_deref(), ctx.client());
-        let name = [&input.identifier];
-        // Before the password is hashed: what is refused here costs next to nothing. A lockout of
-        // the account has to be told before this.
-        count(ctx, Bucket::LoginAddress, Bucket::LoginAccount, name).await?;
-        payload(service::login(ctx.app(), &input.identifier, input.password, &device).await)
+        // By name and network: nobody uses up the tries of the owner, who is somewhere else. Before
+        // the password is hashed: what is refused here costs next to nothing.
+        let network = network_of(ctx.client().address);
+        let name = format!("{} from {network}", folded(&input.identifier));
+        count(ctx, Bucket::LoginAddress, Bucket::LoginAccount, [&name]).await?;
+        let credentials = Credentials {
+            identifier: input.identifier,
+            password: input.password,
+            code: input.code,
+        };
+        payload(service::login(ctx.app(), credentials, &device).await)
     }
 }
 

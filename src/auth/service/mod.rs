@@ -1,5 +1,7 @@
 //! What can be done to sign in, to stay signed in, and to sign out: one file a subject.
 
+mod lockout;
+mod login;
 mod sessions;
 mod sign_in;
 
@@ -9,8 +11,10 @@ use chrono::TimeDelta;
 use entity::user_role::Role;
 use entity::{SessionId, Timestamp, session, user};
 
+pub use self::lockout::unlock;
+pub use self::login::{Credentials, login};
 pub use self::sessions::{logout, refresh};
-pub use self::sign_in::{hash_new_password, login, register};
+pub use self::sign_in::{hash_new_password, register};
 use super::{AuthError, store};
 use crate::app::App;
 use crate::crypto;

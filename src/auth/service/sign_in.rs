@@ -1,7 +1,5 @@
 //! Registering and logging in.
 
-use entity::user::Status;
-
 use super::{Device, SignedIn, open_session};
 use crate::accounts::{self, NewUser};
 use crate::app::App;
@@ -73,36 +71,4 @@ pub async fn hash_new_password(
         return Err(AuthError::Refused(problems));
     }
     app.passwords.hash(password).await
-}
-
-/// Signs someone in by e-mail address or user name. Unknown names and wrong passwords take the
-/// same work and get the same answer.
-pub async fn login(
-    app: &App,
-    identifier: &str,
-    password: String,
-    device: &Device,
-) -> Result<SignedIn, AuthError> {
-    let user = accounts::find_by_login_name(app, identifier).await?;
-    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
-    let fits = app.passwords.verify(password, stored).await?;
-    let Some(user) = user.filter(|_| fits) else {
-        return Err(AuthError::Refused(vec![UserError::new(
-            UserErrorCode::WrongCredentials,
-            "The e-mail address or user name, or the password, is wrong.",
-            &["input"],
-        )]));
-    };
-    if user.status == Status::Disabled {
-        return Err(AuthError::Disabled);
-    }
-    app.db
-        .write(|tx| async move {
-            let roles = accounts::roles(tx.conn(), user.id).await?;
-            let user = accounts::note_login(&tx, user.id)
-                .await?
-                .ok_or(AuthError::Disabled)?;
-            open_session(app, &tx, user, roles, device).await
-        })
-        .await
 }

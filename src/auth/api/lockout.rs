@@ -1,0 +1,48 @@
+//! Lifting a lockout, in GraphQL.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use crate::app::AppExt;
+use crate::auth::service;
+use crate::graphql::{ApiError, UserError};
+
+/// What lifts the lockout.
+#[derive(InputObject)]
+pub struct UnlockAccountInput {
+    /// The token of the mail.
+    token: String,
+}
+
+/// What was lifted.
+#[derive(Debug, SimpleObject)]
+pub struct UnlockAccountPayload {
+    /// Whether the account can be logged in to again from the network the mail named.
+    is_unlocked: bool,
+    /// What the person can put right.
+    user_errors: Vec<UserError>,
+}
+
+/// Lifting a lockout.
+#[derive(Debug, Default)]
+pub struct LockoutMutation;
+
+#[Object]
+impl LockoutMutation {
+    /// Lets a network log in again that was locked out of an account, with the token that its owner
+    /// was sent by mail.
+    async fn unlock_account(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What lifts the lockout.")] input: UnlockAccountInput,
+    ) -> Result<UnlockAccountPayload, ApiError> {
+        let is_unlocked = service::unlock(ctx.app(), &input.token).await?;
+        Ok(UnlockAccountPayload {
+            is_unlocked,
+            user_errors: if is_unlocked {
+                Vec::new()
+            } else {
+                vec![super::bad_token()]
+            },
+        })
+    }
+}

@@ -1,0 +1,355 @@
+//! Guessing passwords. What is locked is an account for a network: five wrong passwords lock the
+//! guesser out and leave the owner, who is somewhere else, alone. Guesses from very many networks
+//! make an account ask for a code that is sent by mail.
+//!
+//! A try takes its place in the count before the password is looked at: so of fifty tries at once
+//! no more than five are looked at, at however many replicas. What nobody has is counted like an
+//! account, and with the same statements: nobody learns from here which names exist.
+
+use std::net::IpAddr;
+
+use chrono::TimeDelta;
+use entity::login_failure::{Column, EVERYWHERE, Entity};
+use entity::one_time_token::Purpose;
+use entity::{Timestamp, UserId};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Statement};
+use uuid::Uuid;
+
+use super::events::{AccountLocked, AccountUnlocked, TokenIssued, tell};
+use super::one_time::{self, NewToken};
+use super::store;
+use crate::app::App;
+use crate::crypto::sha256;
+use crate::db::{DbError, Tx};
+use crate::events;
+use crate::limits::network;
+use crate::settings::LockoutSettings;
+
+/// How long the failures of an account from everywhere are counted together.
+const HOUR: TimeDelta = TimeDelta::hours(1);
+/// How long a code is asked for after the last failure that was too many.
+const UNDER_ATTACK: TimeDelta = TimeDelta::minutes(30);
+/// A mail about the same matter is not sent again so soon.
+const MAIL_AGAIN: TimeDelta = TimeDelta::minutes(15);
+/// From where somebody signed in so lately, no code is asked for.
+const KNOWN_FOR: TimeDelta = TimeDelta::days(30);
+
+/// A try to log in.
+#[derive(Clone, Debug)]
+pub struct Try {
+    /// Whose account, if it is anybody's.
+    pub user: Option<UserId>,
+    account: Uuid,
+    address: IpAddr,
+    network: String,
+}
+
+/// What may become of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The password may be looked at.
+    Look,
+    /// The account is locked for this network.
+    Locked,
+    /// As many tries as are allowed to fail are being looked at in this moment.
+    Busy,
+    /// A code has to come with the password.
+    CodeRequired,
+}
+
+impl Try {
+    /// A try to be `user`, or whoever has this name, from an address.
+    pub fn new(user: Option<UserId>, folded_name: &str, address: IpAddr) -> Self {
+        let account = user.map_or_else(|| nobody(folded_name), |user| user.0);
+        Self {
+            user,
+            account,
+            address,
+            network: network_of(address),
+        }
+    }
+
+    /// Takes a place in the count, and says whether the password may be looked at. Every try is
+    /// followed by [`Self::failed`], [`Self::succeeded`] or [`Self::forget`].
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn begin(&self, settings: &LockoutSettings, tx: &Tx) -> Result<Verdict, DbError> {
+        let now = tx.clock().now();
+        // A row whose time is over begins anew. Above the limit nothing is added: those tries are
+        // not looked at.
+        let begun = row(
+            tx,
+            "INSERT INTO login_failures (account, network, failures, window_ends_at)
+             VALUES ($1, $2, 1, $3)
+             ON CONFLICT (account, network) DO UPDATE SET
+               failures = CASE
+                 WHEN login_failures.locked_until > $4 THEN login_failures.failures
+                 WHEN login_failures.locked_until IS NOT NULL THEN 1
+                 WHEN login_failures.window_ends_at <= $4 THEN 1
+                 WHEN login_failures.failures > $5 THEN login_failures.failures
+                 ELSE login_failures.failures + 1 END,
+               window_ends_at = CASE
+                 WHEN login_failures.locked_until > $4 THEN login_failures.window_ends_at
+                 WHEN login_failures.locked_until IS NOT NULL THEN $3
+                 WHEN login_failures.window_ends_at <= $4 THEN $3
+                 ELSE login_failures.window_ends_at END,
+               locked_until = CASE
+                 WHEN login_failures.locked_until > $4 THEN login_failures.locked_until
+                 ELSE NULL END
+             RETURNING failures, locked_until",
+            [
+                self.account.into(),
+                self.network.clone().into(),
+                (now + minutes(settings.window_minutes)).into(),
+                now.into(),
+                settings.failures.into(),
+            ],
+        )
+        .await?;
+        let everywhere = Entity::find_by_id((self.account, EVERYWHERE.to_owned()))
+            .one(tx.conn())
+            .await?;
+        let under_attack = everywhere
+            .and_then(|row| row.locked_until)
+            .is_some_and(|until| until > now);
+        Ok(if begun.locked_until.is_some() {
+            Verdict::Locked
+        } else if begun.failures > settings.failures {
+            Verdict::Busy
+        } else if under_attack && !self.is_from_a_known_network(tx, now).await? {
+            Verdict::CodeRequired
+        } else {
+            Verdict::Look
+        })
+    }
+
+    async fn is_from_a_known_network(&self, tx: &Tx, now: Timestamp) -> Result<bool, DbError> {
+        let user = UserId(self.account);
+        let addresses = store::addresses_since(tx.conn(), user, now - KNOWN_FOR).await?;
+        let mut networks = addresses
+            .iter()
+            .filter_map(|address| Some(network_of(address.parse().ok()?)));
+        Ok(networks.any(|network| network == self.network))
+    }
+
+    /// The password was wrong, or could not be looked at because of a lock: `counts` says which.
+    /// Whoever fails once too often is locked out, and the owner gets a mail about it.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn failed(&self, app: &App, tx: &Tx, counts: bool) -> Result<(), DbError> {
+        let settings = &app.settings.auth.lockout;
+        let now = tx.clock().now();
+        let locked_until = now + minutes(settings.lock_minutes);
+        let here = row(
+            tx,
+            "INSERT INTO login_failures (account, network, failures, window_ends_at)
+             VALUES ($1, $2, 1, $3)
+             ON CONFLICT (account, network) DO UPDATE SET
+               locked_until = CASE
+                 WHEN login_failures.locked_until IS NULL AND login_failures.failures >= $4 THEN $5
+                 ELSE login_failures.locked_until END
+             RETURNING failures, locked_until",
+            [
+                self.account.into(),
+                self.network.clone().into(),
+                (now + minutes(settings.window_minutes)).into(),
+                settings.failures.into(),
+                locked_until.into(),
+            ],
+        )
+        .await?;
+        row(
+            tx,
+            "INSERT INTO login_failures (account, network, failures, window_ends_at)
+             VALUES ($1, $2, $3, $4)
+             ON CONFLICT (account, network) DO UPDATE SET
+               failures = CASE
+                 WHEN login_failures.window_ends_at <= $5 THEN $3
+                 ELSE login_failures.failures + $3 END,
+               window_ends_at = CASE
+                 WHEN login_failures.window_ends_at <= $5 THEN $4
+                 ELSE login_failures.window_ends_at END,
+               locked_until = CASE
+                 WHEN $3 > 0 AND login_failures.window_ends_at > $5
+                   AND login_failures.failures + $3 >= $6 THEN $7
+                 ELSE login_failures.locked_until END
+             RETURNING failures, locked_until",
+            [
+                self.account.into(),
+                EVERYWHERE.into(),
+                i32::from(counts).into(),
+                (now + HOUR).into(),
+                now.into(),
+                settings.code_after.into(),
+                (now + UNDER_ATTACK).into(),
+            ],
+        )
+        .await?;
+        // Only the try that locked sees the very moment it wrote.
+        if counts && here.locked_until == Some(locked_until) {
+            self.tell_of_lock(app, tx).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_of_lock(&self, app: &App, tx: &Tx) -> Result<(), DbError> {
+        let locked = AccountLocked {
+            user_id: self.user,
+            network: self.network.clone(),
+        };
+        events::append(tx, &locked, None).await?;
+        self.mail(app, tx, Purpose::Unlock).await
+    }
+
+    /// Sends the owner a code, to be given with the password.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn send_code(&self, app: &App, tx: &Tx) -> Result<(), DbError> {
+        self.mail(app, tx, Purpose::LoginCode).await
+    }
+
+    /// Mails a token to the owner, unless that was done a short while ago: whoever guesses must not
+    /// be able to fill a mailbox. For nobody the same is written, and nothing is sent.
+    async fn mail(&self, app: &App, tx: &Tx, purpose: Purpose) -> Result<(), DbError> {
+        let since = tx.clock().now() - MAIL_AGAIN;
+        let lately = one_time::was_issued(tx.conn(), self.account, purpose, since).await?;
+        let user_id = self.user.filter(|_| !lately);
+        let new = NewToken {
+            user_id,
+            purpose,
+            address: None,
+            network: Some(self.network.clone()),
+        };
+        let token = one_time::issue(app.tokens.mail_keys(), tx, new).await?;
+        let issued = TokenIssued {
+            token_id: token.id,
+            user_id,
+            recipients: user_id.into_iter().collect(),
+        };
+        tell(app, tx, &issued, None).await?;
+        Ok(())
+    }
+
+    /// The password was right: what failed before from this network is forgotten.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn succeeded(&self, tx: &Tx) -> Result<(), DbError> {
+        Entity::delete_by_id((self.account, self.network.clone()))
+            .exec(tx.conn())
+            .await?;
+        Ok(())
+    }
+
+    /// The try came to nothing: its place is given back.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn forget(&self, tx: &Tx) -> Result<(), DbError> {
+        let back = Statement::from_sql_and_values(
+            tx.conn().get_database_backend(),
+            "UPDATE login_failures SET failures = failures - 1
+             WHERE account = $1 AND network = $2 AND failures > 0",
+            [self.account.into(), self.network.clone().into()],
+        );
+        tx.conn().execute_raw(back).await?;
+        Ok(())
+    }
+
+    /// From where.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+/// Lifts the locks of an account: for one network and what is counted from everywhere, or all.
+/// Answers whether there were any.
+///
+/// # Errors
+/// The database's failure.
+pub async fn lift(
+    tx: &Tx,
+    user: UserId,
+    only: Option<String>,
+    actor: Option<UserId>,
+) -> Result<bool, DbError> {
+    let mut delete = Entity::delete_many().filter(Column::Account.eq(user.0));
+    if let Some(network) = &only {
+        delete = delete.filter(Column::Network.is_in([network, EVERYWHERE]));
+    }
+    let lifted = delete.exec(tx.conn()).await?.rows_affected > 0;
+    let unlocked = AccountUnlocked {
+        user_id: user,
+        network: only,
+    };
+    events::append(tx, &unlocked, actor).await?;
+    Ok(lifted)
+}
+
+struct Row {
+    failures: i32,
+    locked_until: Option<Timestamp>,
+}
+
+async fn row<const N: usize>(
+    tx: &Tx,
+    sql: &str,
+    values: [sea_orm::Value; N],
+) -> Result<Row, DbError> {
+    let conn = tx.conn();
+    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
+    let row = conn
+        .query_one_raw(statement)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("a count of failures".to_owned()))?;
+    Ok(Row {
+        failures: row.try_get_by_index(0)?,
+        locked_until: row.try_get_by_index(1)?,
+    })
+}
+
+/// What stands for an account that does not exist.
+fn nobody(folded_name: &str) -> Uuid {
+    let hash = sha256(format!("name:{folded_name}"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    Uuid::from_bytes(bytes)
+}
+
+/// Where an address belongs: of IPv4 the /24, of IPv6 the /64.
+pub fn network_of(address: IpAddr) -> String {
+    match network(address) {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => format!("{address}/64"),
+    }
+}
+
+fn minutes(count: u32) -> TimeDelta {
+    TimeDelta::minutes(i64::from(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_one_network() {
+        let of = |address: &str| network_of(address.parse().unwrap());
+        assert_eq!(of("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn what_nobody_has_is_counted_by_its_name() {
+        let of = |name| Try::new(None, name, IpAddr::from([192, 0, 2, 1])).account;
+        assert_eq!(of("ada"), of("ada"));
+        assert_ne!(of("ada"), of("bob"));
+    }
+}

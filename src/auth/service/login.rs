@@ -1,0 +1,197 @@
+//! Logging in.
+
+use entity::one_time_token::Purpose;
+use entity::user::{self, Status};
+
+use super::{Device, SignedIn, open_session};
+use crate::accounts;
+use crate::app::App;
+use crate::auth::lockout::{Try, Verdict};
+use crate::auth::passwords::Fit;
+use crate::auth::{AuthError, one_time};
+use crate::db::DbError;
+use crate::graphql::{UserError, UserErrorCode};
+
+/// What somebody logs in with.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The e-mail address or the user name.
+    pub identifier: String,
+    /// The password.
+    pub password: String,
+    /// The code that was sent by mail, if one was asked for.
+    pub code: Option<String>,
+}
+
+/// Signs someone in. Unknown names, wrong passwords and locked accounts take the same statements,
+/// the same hash and get the same answer.
+pub async fn login(
+    app: &App,
+    credentials: Credentials,
+    device: &Device,
+) -> Result<SignedIn, AuthError> {
+    let Credentials {
+        identifier,
+        password,
+        code,
+    } = credentials;
+    let user = accounts::find_by_login_name(app, &identifier).await?;
+    let name = accounts::folded(&identifier);
+    let attempt = &Try::new(
+        user.as_ref().map(|user| user.id),
+        &name,
+        device.client.address,
+    );
+    // Who has no address cannot be sent a code.
+    let has_address = user.as_ref().is_none_or(|user| user.email.is_some());
+    match begin(app, attempt, code.as_deref(), has_address).await? {
+        Begun::Look => {}
+        Begun::Refuse => {
+            app.passwords.check(password, None).await?;
+            return refuse(app, attempt, false).await;
+        }
+        Begun::Busy => return Err(AuthError::TooManyAtOnce),
+        Begun::CodeSent => return Err(code_required("")),
+        Begun::WrongCode => {
+            app.passwords.check(password, None).await?;
+            fail(app, attempt, true).await?;
+            return Err(code_required("This code is not good, or not any more. "));
+        }
+    }
+    let stored = user.as_ref().and_then(|user| user.password_hash.clone());
+    let fit = match app.passwords.check(password, stored).await {
+        Ok(fit) => fit,
+        Err(error) => {
+            app.db
+                .write(|tx| async move { attempt.forget(&tx).await })
+                .await?;
+            return Err(error);
+        }
+    };
+    match (user, fit) {
+        (Some(user), Fit::Right) => succeed(app, attempt, user, None, device).await,
+        (Some(user), Fit::Weak(hash)) => succeed(app, attempt, user, Some(hash), device).await,
+        _ => refuse(app, attempt, true).await,
+    }
+}
+
+enum Begun {
+    /// The password may be looked at.
+    Look,
+    /// The account is locked for this network.
+    Refuse,
+    /// Too many at once.
+    Busy,
+    /// A code was asked for, and sent.
+    CodeSent,
+    /// The code is wrong.
+    WrongCode,
+}
+
+/// Counts the try, and settles what there is to settle about a code, in one transaction.
+async fn begin(
+    app: &App,
+    attempt: &Try,
+    code: Option<&str>,
+    has_address: bool,
+) -> Result<Begun, AuthError> {
+    app.db
+        .write(|tx| async move {
+            let verdict = attempt.begin(&app.settings.auth.lockout, &tx).await?;
+            Ok::<_, AuthError>(match verdict {
+                Verdict::Locked => Begun::Refuse,
+                Verdict::Busy => Begun::Busy,
+                Verdict::CodeRequired if has_address => match code {
+                    None => {
+                        // Nothing was guessed.
+                        attempt.forget(&tx).await?;
+                        attempt.send_code(app, &tx).await?;
+                        Begun::CodeSent
+                    }
+                    Some(code) => {
+                        let purpose = Purpose::LoginCode;
+                        match one_time::redeem(&tx, code, purpose, attempt.user).await? {
+                            Some(_) => Begun::Look,
+                            None => Begun::WrongCode,
+                        }
+                    }
+                },
+                Verdict::Look | Verdict::CodeRequired => Begun::Look,
+            })
+        })
+        .await
+}
+
+async fn succeed(
+    app: &App,
+    attempt: &Try,
+    user: user::Model,
+    better_hash: Option<String>,
+    device: &Device,
+) -> Result<SignedIn, AuthError> {
+    let (user, better_hash) = (&user, &better_hash);
+    let signed_in = app
+        .db
+        .write(|tx| async move {
+            attempt.succeeded(&tx).await?;
+            // Disabled, or changed its password, since it was read.
+            let Some(noted) = accounts::note_login(&tx, user).await? else {
+                return Ok::<_, AuthError>(None);
+            };
+            if let Some(hash) = better_hash {
+                accounts::set_better_hash(&tx, user.id, hash).await?;
+            }
+            let roles = accounts::roles(tx.conn(), user.id).await?;
+            Ok(Some(open_session(app, &tx, noted, roles, device).await?))
+        })
+        .await?;
+    match signed_in {
+        Some(signed_in) => {
+            count("success");
+            Ok(signed_in)
+        }
+        None if user.status == Status::Disabled => {
+            count("failure");
+            Err(AuthError::Disabled)
+        }
+        None => {
+            count("failure");
+            Err(wrong())
+        }
+    }
+}
+
+async fn refuse<T>(app: &App, attempt: &Try, counts: bool) -> Result<T, AuthError> {
+    fail(app, attempt, counts).await?;
+    Err(wrong())
+}
+
+async fn fail(app: &App, attempt: &Try, counts: bool) -> Result<(), DbError> {
+    count("failure");
+    app.db
+        .write(|tx| async move { attempt.failed(app, &tx, counts).await })
+        .await
+}
+
+/// The one answer to all that is not to be told apart.
+fn wrong() -> AuthError {
+    AuthError::Refused(vec![UserError::new(
+        UserErrorCode::WrongCredentials,
+        "The e-mail address or user name, or the password, is wrong. After five wrong tries an account is locked for your network for half an hour; its owner gets a mail with which to unlock it.",
+        &["input"],
+    )])
+}
+
+fn code_required(before: &str) -> AuthError {
+    AuthError::Refused(vec![UserError::new(
+        UserErrorCode::CodeRequired,
+        format!(
+            "{before}Somebody is guessing the password of this account. A code was sent to its e-mail address: log in again with it as `code`."
+        ),
+        &["input", "code"],
+    )])
+}
+
+fn count(status: &'static str) {
+    metrics::counter!("auth_logins_total", "status" => status).increment(1);
+}

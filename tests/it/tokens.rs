@@ -202,3 +202,123 @@ async fn a_good_token_of_somebody_who_is_not_in_the_database_is_told_so(
         assert_eq!(reply.code(), "UNAUTHENTICATED");
     }
 }
+
+/// A key file at a place of its own, and its public half as `public.pem`.
+fn key_file(app: &TestApp, name: &str) -> String {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let path = |name: &str| app.folder.path().join(name);
+    std::fs::write(path(name), key.serialize_pem()).unwrap();
+    std::fs::write(path("public.pem"), key.public_key_pem()).unwrap();
+    path(name).display().to_string()
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_key_is_changed_without_anybody_being_signed_out(#[values(Full)] mode: Mode) {
+    let before = TestApp::start(mode).await;
+    let ada = before.person("ada").await;
+    let (old, new) = (
+        before.folder.path().join("key.pem").display().to_string(),
+        key_file(&before, "new.pem"),
+    );
+    let viewer = "{ viewer { user { id } } }";
+    let taken = async |app: &TestApp, person: &Person| {
+        let reply = person.at(&app.router).graphql(viewer, json!({})).await;
+        reply.body.get("errors").is_none()
+    };
+    let keys = async |app: &TestApp| {
+        let jwks = app.anybody().get("/.well-known/jwks.json").await.body;
+        jwks["keys"].as_array().unwrap().len()
+    };
+    let replica = async |signs: &str, others: &str| {
+        let keys = [
+            ("JWT_PRIVATE_KEY_FILE", signs),
+            ("TASKFLOW_AUTH__JWT_OTHER_KEY_FILES", others),
+        ];
+        before.replica_with(&keys).await
+    };
+    // First every replica takes the new key, then every replica signs with it.
+    let knows = replica(&old, &new).await;
+    let signs = replica(&new, &old).await;
+    let bob = signs.person("bob").await;
+    for app in [&knows, &signs] {
+        assert_eq!(keys(app).await, 2);
+        assert!(taken(app, &ada).await && taken(app, &bob).await);
+    }
+    // When the tokens of the old key are over, it can go.
+    let after = replica(&new, "").await;
+    assert!(taken(&after, &bob).await && !taken(&after, &ada).await);
+    assert_eq!(keys(&after).await, 1);
+    // One that does not know the new key does not take it.
+    assert!(!taken(&before, &bob).await);
+    // A public key is enough to check.
+    let public = before.folder.path().join("public.pem");
+    let checks = replica(&old, &public.display().to_string()).await;
+    assert!(taken(&checks, &bob).await);
+}
+
+#[tokio::test]
+async fn a_shared_secret_signs_only_when_it_is_set_and_takes_nothing_else() {
+    let app = TestApp::start(Embedded).await;
+    let ada = app.person("ada").await;
+    let secret = "0123456789abcdef0123456789abcdef";
+    let shared = TestApp::with(Embedded, &[("JWT_SECRET", secret)]).await;
+    let bob = shared.person("bob").await;
+    let (header, claims) = parts(bob.token.as_deref().unwrap());
+    assert_eq!(header["alg"], "HS256");
+    let jwks = shared.anybody().get("/.well-known/jwks.json").await.body;
+    assert_eq!(jwks, json!({"keys": []}));
+    refused(&shared.anybody(), ada.token.as_deref().unwrap(), "EdDSA").await;
+    refused(&app.anybody(), bob.token.as_deref().unwrap(), "HS256").await;
+    // The name of the secret's key with another algorithm, and another secret.
+    let pem = std::fs::read(app.folder.path().join("key.pem")).unwrap();
+    let mut forged: Header = serde_json::from_value(header.clone()).unwrap();
+    forged.alg = Algorithm::EdDSA;
+    let token = encode(&forged, &claims, &EncodingKey::from_ed_pem(&pem).unwrap()).unwrap();
+    refused(
+        &shared.anybody(),
+        &token,
+        "EdDSA under the name of the secret",
+    )
+    .await;
+    let typed: Header = serde_json::from_value(header).unwrap();
+    let other = EncodingKey::from_secret(b"another secret of thirty-two byt");
+    let token = encode(&typed, &claims, &other).unwrap();
+    refused(&shared.anybody(), &token, "another secret").await;
+    // The right one is taken: what is refused above is refused for what was changed.
+    let right = EncodingKey::from_secret(secret.as_bytes());
+    let token = encode(&typed, &claims, &right).unwrap();
+    bob.with_token(&token)
+        .graphql("{ viewer { user { id } } }", json!({}))
+        .await
+        .data();
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_none_stops_the_start_with_its_name() {
+    let app = TestApp::start(Embedded).await;
+    let p256 = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let path = app.folder.path().join("other.pem");
+    for content in [b"nonsense".to_vec(), p256.into_bytes(), Vec::new()] {
+        std::fs::write(&path, content).unwrap();
+        for name in ["JWT_PRIVATE_KEY_FILE", "TASKFLOW_AUTH__JWT_OTHER_KEY_FILES"] {
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}", folder.path().join("x.db").display());
+            let key = folder.path().join("key.pem").display().to_string();
+            let mut env: std::collections::BTreeMap<_, _> = [
+                ("DATABASE_URL".to_owned(), url),
+                ("JWT_PRIVATE_KEY_FILE".to_owned(), key),
+            ]
+            .into();
+            env.insert(name.to_owned(), path.display().to_string());
+            let settings = taskflow::settings::Settings::load(None, &env, folder.path()).unwrap();
+            let clock = taskflow::db::Clock::default();
+            let started = taskflow::app::App::start(settings, clock).await;
+            let told = started.err().unwrap().to_string();
+            assert!(
+                told.contains("other.pem") && told.contains("Ed25519"),
+                "{told}"
+            );
+        }
+    }
+}

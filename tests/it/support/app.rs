@@ -55,9 +55,18 @@ impl TestApp {
 
     /// A second replica on the same servers. Only for PostgreSQL: an SQLite file has one process.
     pub async fn replica(&self) -> Self {
+        self.replica_with(&[]).await
+    }
+
+    /// The same with some settings changed.
+    pub async fn replica_with(&self, settings: &[(&str, &str)]) -> Self {
         assert!(self.database.is_some(), "an SQLite file has one process");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self::on(folder, None, self.env.clone(), self.clock.clone()).await
+        let mut env = self.env.clone();
+        for (name, value) in settings {
+            env.insert((*name).to_owned(), (*value).to_owned());
+        }
+        Self::on(folder, None, env, self.clock.clone()).await
     }
 
     async fn on(

@@ -55,8 +55,8 @@ test-run: ## run all tests (without looking whether what they need is installed)
 	cargo test --workspace --all-targets --locked
 
 .PHONY: bench
-bench: ## measure: what documents that mean harm cost, and what a neighbour notices
-	cargo bench --locked --bench abuse
+bench: ## measure: logins beside reads, and documents that mean harm beside a neighbour
+	cargo bench --locked --bench main
 
 .PHONY: fmt
 fmt: ## format the Rust code

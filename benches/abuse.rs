@@ -1,42 +1,22 @@
-//! What documents that mean harm cost, and what a neighbour notices of them.
-//!
-//! `make bench` runs it. One process serves; a neighbour reads a page of tasks over and over, first
-//! alone, then while somebody sends one kind of document as fast as it is answered. Times are of
-//! the whole round trip, client included, on whatever machine this is: compare them with each other.
-//! It prints and never fails on a time.
+//! What documents that mean harm cost, and what a neighbour notices of them: first it reads alone,
+//! then while somebody sends one kind of document as fast as it is answered.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a benchmark that cannot go on should stop where it stands"
-)]
-
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use taskflow::app::App;
-use taskflow::db::Clock;
-use taskflow::lifecycle::Lifecycle;
-use taskflow::server;
-use taskflow::settings::Settings;
-use tokio::net::TcpListener;
+
+use super::site::{Neighbour, milliseconds, percentile, serve};
 
 /// How long each kind of document is sent.
 const SPAN: Duration = Duration::from_millis(1_500);
 
-#[tokio::main]
-async fn main() {
-    // `cargo test --all-targets` builds and starts this, too, and wants no numbers.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
-    }
+pub async fn run() {
     let folder = tempfile::tempdir().unwrap();
-    let address = serve(&folder).await;
+    let (_app, address) = serve(&folder).await;
     let neighbour = Neighbour::new(address).await;
     let mut alone = neighbour.reads_for(SPAN).await;
+    println!("Documents that mean harm");
     println!(
         "{:<34} {:>9} {:>24} {:>9} {:>9} {:>13}",
         "document", "bytes", "answer", "median ms", "p99 ms", "neighbour p99"
@@ -56,92 +36,6 @@ async fn main() {
             percentile(&mut times, 99),
             percentile(&mut beside, 99),
         );
-    }
-}
-
-async fn serve(folder: &tempfile::TempDir) -> SocketAddr {
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let env: BTreeMap<String, String> = [
-        ("DATABASE_URL", format!("sqlite://{}", path("taskflow.db"))),
-        ("JWT_PRIVATE_KEY_FILE", path("key.pem")),
-        ("TASKFLOW_MAIL__TRANSPORT", "none".to_owned()),
-        ("TASKFLOW_LIMITS__USER", "off".to_owned()),
-        ("TASKFLOW_LIMITS__ANONYMOUS", "off".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    let settings = Settings::load(None, &env, folder.path()).expect("good settings");
-    let (app, bus) = App::start(settings, Clock::default())
-        .await
-        .expect("a start");
-    let lifecycle = Lifecycle::default();
-    tokio::spawn(bus.run(lifecycle.ended.clone()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = server::router(&app, &lifecycle);
-    tokio::spawn(async move {
-        server::serve_on(
-            listener,
-            router,
-            &app.settings.server,
-            lifecycle.draining.clone(),
-        )
-        .await;
-    });
-    address
-}
-
-/// Somebody who does nothing wrong.
-struct Neighbour {
-    client: reqwest::Client,
-    url: String,
-    token: String,
-}
-
-impl Neighbour {
-    async fn new(address: SocketAddr) -> Self {
-        let client = reqwest::Client::new();
-        let url = format!("http://{address}/graphql");
-        let register = "mutation { register(input: {username: \"ada\", name: \"Ada\",
-            password: \"Correct-Horse-7-Battery\"}) { accessToken } }";
-        let answer: Value = client
-            .post(&url)
-            .json(&json!({"query": register}))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        let token = answer["data"]["register"]["accessToken"].as_str();
-        let token = token.expect("a token").to_owned();
-        let neighbour = Self { client, url, token };
-        for number in 0..20 {
-            let create = format!(
-                "mutation {{ createTask(input: {{title: \"Task {number}\"}}) {{ task {{ id }} }} }}"
-            );
-            neighbour.asks(&create).await;
-        }
-        neighbour
-    }
-
-    async fn asks(&self, query: &str) {
-        let request = self.client.post(&self.url).bearer_auth(&self.token);
-        let answer = request.json(&json!({"query": query})).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        assert!(answer.get("errors").is_none(), "{answer:#}");
-    }
-
-    async fn reads_for(&self, span: Duration) -> Vec<f64> {
-        let end = Instant::now() + span;
-        let mut times = Vec::new();
-        while Instant::now() < end {
-            let begun = Instant::now();
-            self.asks("{ tasks(first: 20) { nodes { id title assignee { name } } } }")
-                .await;
-            times.push(milliseconds(begun));
-        }
-        times
     }
 }
 
@@ -170,16 +64,6 @@ async fn send(address: SocketAddr, body: String) -> (Vec<f64>, String) {
         found.as_str().unwrap_or("none").clone_into(&mut code);
     }
     (times, code)
-}
-
-fn milliseconds(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1_000.0
-}
-
-fn percentile(times: &mut [f64], percent: usize) -> f64 {
-    times.sort_by(f64::total_cmp);
-    let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-    times.get(place).copied().unwrap_or(f64::NAN)
 }
 
 /// The documents, each as the body of a request.

@@ -1,5 +1,7 @@
 //! The statements about users.
 
+use std::collections::HashSet;
+
 use entity::user::{self, Column, Entity, Model};
 use entity::user_role::{self, Role};
 use entity::{Timestamp, UserId};
@@ -48,6 +50,29 @@ pub async fn find_by_login_name(
         Column::UsernameNorm
     };
     Ok(Entity::find().filter(column.eq(name)).one(db).await?)
+}
+
+/// Which of these addresses and user names are somebody's. They must be in lower case.
+///
+/// # Errors
+/// The database's failure.
+pub async fn taken_names(
+    db: &impl ConnectionTrait,
+    names: Vec<String>,
+) -> Result<HashSet<String>, DbError> {
+    let rows: Vec<(Option<String>, Option<String>)> = Entity::find()
+        .select_only()
+        .columns([Column::EmailNorm, Column::UsernameNorm])
+        .filter(
+            Condition::any()
+                .add(Column::EmailNorm.is_in(names.clone()))
+                .add(Column::UsernameNorm.is_in(names)),
+        )
+        .into_tuple()
+        .all(db)
+        .await?;
+    let names = rows.into_iter().flat_map(|(email, name)| [email, name]);
+    Ok(names.flatten().collect())
 }
 
 /// A page of the directory, narrowed by a text in lower case.

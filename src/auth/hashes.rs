@@ -28,7 +28,7 @@ const MOST_PBKDF2_ROUNDS: u32 = 5_000_000;
 /// A hash that can be checked.
 pub enum Stored<'a> {
     /// Argon2, of whatever strength.
-    Argon2(PasswordHash),
+    Argon2(Box<PasswordHash>),
     /// bcrypt.
     Bcrypt(&'a str),
     /// scrypt as Werkzeug writes it.
@@ -100,7 +100,7 @@ impl<'a> Stored<'a> {
     pub fn fits(&self, password: &str) -> bool {
         match self {
             Self::Argon2(hash) => Argon2::default()
-                .verify_password(password.as_bytes(), hash)
+                .verify_password(password.as_bytes(), &**hash)
                 .is_ok(),
             // It reads 72 bytes of the password and no more, as those did who made the hash.
             Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
@@ -131,7 +131,7 @@ impl<'a> Stored<'a> {
             return false;
         };
         let is_argon2id = Algorithm::new(hash.algorithm).is_ok_and(|it| it == Algorithm::Argon2id);
-        Params::try_from(hash).is_ok_and(|params| {
+        Params::try_from(&**hash).is_ok_and(|params| {
             is_argon2id
                 && params.m_cost() >= today.m_cost()
                 && params.t_cost() >= today.t_cost()
@@ -145,7 +145,7 @@ fn argon2(text: &str) -> Option<Stored<'_>> {
     let params = Params::try_from(&hash).ok()?;
     let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
     let is_sane = params.m_cost() <= MOST_ARGON2_KIB && work <= MOST_ARGON2_WORK;
-    is_sane.then_some(Stored::Argon2(hash))
+    is_sane.then(|| Stored::Argon2(Box::new(hash)))
 }
 
 /// `$2b$12$` and 53 signs.
@@ -169,7 +169,7 @@ fn scrypt_params(n: u64, r: u32, p: u32) -> Option<scrypt::Params> {
 
 /// 16 to 64 bytes: shorter ones are no hashes, longer ones nobody writes.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !(32..=128).contains(&text.len()) || text.len() % 2 != 0 || !text.is_ascii() {
+    if !(32..=128).contains(&text.len()) || !text.len().is_multiple_of(2) || !text.is_ascii() {
         return None;
     }
     (0..text.len())

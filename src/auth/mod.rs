@@ -24,5 +24,5 @@ pub use self::hashes::Stored;
 pub use self::keys::{KeyError, Keys};
 pub use self::passwords::{Fit, Passwords};
 pub use self::revocations::Revocations;
-pub use self::service::hash_new_password;
+pub use self::service::{Imported, ImportedUser, hash_new_password, import_users};
 pub use self::tokens::{TokenError, Tokens, Verified};

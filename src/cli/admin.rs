@@ -19,6 +19,8 @@ use crate::settings::Settings;
 pub enum Command {
     /// Make an account; reads its password from the standard input, or makes one and prints it.
     CreateUser(CreateUser),
+    /// Take people over from another system, with the hashes of their passwords.
+    ImportUsers(super::import::Import),
     /// Look at the jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -57,6 +59,7 @@ pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     let (app, _bus) = App::start(settings, Clock::default()).await?;
     match command {
         Command::CreateUser(args) => create_user(&app, args).await,
+        Command::ImportUsers(args) => super::import::run(&app, args).await,
         Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
     }
 }

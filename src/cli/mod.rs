@@ -2,6 +2,7 @@
 
 mod admin;
 mod healthcheck;
+mod import;
 mod migrate;
 
 use std::path::PathBuf;

@@ -92,9 +92,10 @@ impl Bucket {
             Self::LoginAddress => (minutes(5_000, 15), minutes(50, 15), minutes(5, 15)),
             Self::LoginAccount => (minutes(2_000, 15), minutes(20, 15), None),
             Self::RegisterAddress => (minutes(1_000, 60), minutes(10, 60), minutes(3, 60)),
-            Self::RegisterAccount => (minutes(1_000, 60), minutes(3, 60), None),
+            Self::RegisterAccount | Self::AccountMailAccount => {
+                (minutes(1_000, 60), minutes(3, 60), None)
+            }
             Self::AccountMailAddress => (minutes(1_000, 60), minutes(10, 60), None),
-            Self::AccountMailAccount => (minutes(1_000, 60), minutes(3, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
             Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),

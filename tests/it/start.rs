@@ -1,5 +1,7 @@
 //! The command line and the lines at start, with the real executable.
 
+mod import;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;

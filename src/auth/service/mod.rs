@@ -1,5 +1,6 @@
 //! What can be done to sign in, to stay signed in, and to sign out: one file a subject.
 
+mod import;
 mod lockout;
 mod login;
 mod sessions;
@@ -11,6 +12,7 @@ use chrono::TimeDelta;
 use entity::user_role::Role;
 use entity::{SessionId, Timestamp, session, user};
 
+pub use self::import::{Imported, ImportedUser, import_users};
 pub use self::lockout::unlock;
 pub use self::login::{Credentials, login};
 pub use self::sessions::{logout, refresh};

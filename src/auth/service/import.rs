@@ -1,0 +1,112 @@
+//! People of another system, with the hashes of their passwords.
+
+use std::collections::HashSet;
+
+use entity::user_role::Role;
+
+use crate::accounts::{self, AccountError, NewUser};
+use crate::app::App;
+use crate::auth::{AuthError, Stored};
+use crate::db::{DbError, Tx};
+
+/// Somebody to be taken over.
+#[derive(Clone, Debug)]
+pub struct ImportedUser {
+    /// Who.
+    pub new: NewUser,
+    /// The hash of the password, of a kind that [`Stored`] reads. Without one there is no way in but
+    /// a mail for a new password.
+    pub password_hash: Option<String>,
+    /// What they may do beyond what everyone may.
+    pub roles: Vec<Role>,
+}
+
+impl ImportedUser {
+    /// Everything that is wrong with it by itself, as sentences.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = accounts::problems(&self.new)
+            .into_iter()
+            .map(|problem| problem.message)
+            .collect();
+        if let Some(hash) = &self.password_hash
+            && Stored::parse(hash).is_none()
+        {
+            problems.push(
+                "The hash of the password is of no kind that can be read (Argon2, bcrypt, Werkzeug's scrypt and pbkdf2), or its parameters are absurd."
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+}
+
+/// What became of one of them: made, or why not.
+pub type Imported = Result<(), Vec<String>>;
+
+/// Makes the accounts of a batch, in one transaction if it can be. Those that cannot be made leave
+/// the others alone. What is there already is told and not changed, so a second run does no harm.
+///
+/// # Errors
+/// The database's failure: then nothing of this batch was made.
+pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Imported>, AuthError> {
+    let together = app
+        .db
+        .write(|tx| async move { make_all(&tx, batch).await })
+        .await;
+    match together {
+        Ok(made) => Ok(made),
+        Err(AccountError::Db(error)) => Err(error.into()),
+        // Somebody registered with one of the names at this moment: each by itself, then.
+        Err(AccountError::Refused(_)) => {
+            let mut made = Vec::with_capacity(batch.len());
+            for one in batch.chunks(1) {
+                let result = app
+                    .db
+                    .write(|tx| async move { make_all(&tx, one).await })
+                    .await;
+                match result {
+                    Ok(one) => made.extend(one),
+                    Err(AccountError::Db(error)) => return Err(error.into()),
+                    Err(AccountError::Refused(errors)) => {
+                        made.push(Err(errors.into_iter().map(|error| error.message).collect()));
+                    }
+                }
+            }
+            Ok(made)
+        }
+    }
+}
+
+async fn make_all(tx: &Tx, batch: &[ImportedUser]) -> Result<Vec<Imported>, AccountError> {
+    let mut taken = taken(tx, batch).await?;
+    let mut made = Vec::with_capacity(batch.len());
+    for user in batch {
+        let mut problems = user.problems();
+        let names = names(&user.new);
+        if problems.is_empty() && names.iter().any(|name| taken.contains(name)) {
+            problems.push("There is an account with this e-mail address or user name.".to_owned());
+        }
+        if !problems.is_empty() {
+            made.push(Err(problems));
+            continue;
+        }
+        taken.extend(names);
+        let row = accounts::create(tx, &user.new, user.password_hash.clone()).await?;
+        for role in &user.roles {
+            accounts::grant(tx, row.id, *role).await?;
+        }
+        made.push(Ok(()));
+    }
+    Ok(made)
+}
+
+/// Which of the names are somebody's.
+async fn taken(tx: &Tx, batch: &[ImportedUser]) -> Result<HashSet<String>, DbError> {
+    let all = batch.iter().flat_map(|user| names(&user.new)).collect();
+    accounts::taken_names(tx.conn(), all).await
+}
+
+fn names(new: &NewUser) -> Vec<String> {
+    let names = [&new.email, &new.username].into_iter().flatten();
+    names.map(|name| accounts::folded(name)).collect()
+}

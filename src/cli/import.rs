@@ -1,0 +1,205 @@
+//! `taskflow admin import-users`: people of another system, out of a file.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use entity::user_role::Role;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::accounts::NewUser;
+use crate::app::App;
+use crate::auth::{self, ImportedUser};
+
+/// How many are made in one transaction.
+const BATCH: usize = 200;
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file: CSV with a first line of column names, or JSON with an array of objects.
+    file: PathBuf,
+    /// How the file is written; as its name ends when not given.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Look at all of it and make nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Json,
+}
+
+/// Somebody, as the file has them. These are the names of the columns.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Record {
+    email: Option<String>,
+    username: Option<String>,
+    /// The user name, or the address up to the `@`, when not given.
+    name: Option<String>,
+    password_hash: Option<String>,
+    /// Separated by blanks: admin, service.
+    roles: Option<String>,
+    /// `true` or `false`.
+    email_verified: Option<bool>,
+}
+
+/// A line of the file and who stands there, or what is wrong with it.
+type Line = (u64, Result<ImportedUser, Vec<String>>);
+
+pub async fn run(app: &App, args: Import) -> anyhow::Result<()> {
+    let by_name = match args.file.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Some(Format::Csv),
+        Some("json") => Some(Format::Json),
+        _ => None,
+    };
+    let Some(format) = args.format.or(by_name) else {
+        bail!("say how the file is written: --format csv or --format json");
+    };
+    let lines = match format {
+        Format::Csv => read_csv(&args.file)?,
+        Format::Json => read_json(&args.file)?,
+    };
+    let bar = ProgressBar::new(lines.len() as u64).with_style(
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} people, {eta} to go")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let (mut made, mut refused) = (0, 0);
+    for batch in lines.chunks(BATCH) {
+        let results = if args.dry_run {
+            batch.iter().map(|(_, read)| look_at(read)).collect()
+        } else {
+            make(app, batch).await?
+        };
+        bar.suspend(|| {
+            for ((line, read), result) in batch.iter().zip(&results) {
+                let who = read.as_ref().map_or("", |user| user.new.name.as_str());
+                let (word, why) = match result {
+                    Ok(()) if args.dry_run => ("good", String::new()),
+                    Ok(()) => ("made", String::new()),
+                    Err(problems) => ("refused", format!(": {}", problems.join(" "))),
+                };
+                // Whoever reads the report may have gone.
+                writeln!(std::io::stdout(), "{line}\t{word}\t{who}{why}").ok();
+            }
+        });
+        let good = results.iter().filter(|result| result.is_ok()).count();
+        made += good;
+        refused += results.len() - good;
+        bar.inc(batch.len() as u64);
+    }
+    bar.finish_and_clear();
+    let word = if args.dry_run {
+        "would be made"
+    } else {
+        "made"
+    };
+    println!("{made} {word}, {refused} refused");
+    if refused > 0 {
+        bail!(
+            "{refused} of {} were refused; correct them and run it again: those that are there already are left alone",
+            made + refused
+        );
+    }
+    Ok(())
+}
+
+fn look_at(read: &Result<ImportedUser, Vec<String>>) -> auth::Imported {
+    let problems = match read {
+        Ok(user) => user.problems(),
+        Err(problems) => problems.clone(),
+    };
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+/// Makes those that could be read, and puts the answers of all into the order of the file.
+async fn make(app: &App, batch: &[Line]) -> anyhow::Result<Vec<auth::Imported>> {
+    let readable: Vec<ImportedUser> = batch
+        .iter()
+        .filter_map(|(_, read)| read.as_ref().ok().cloned())
+        .collect();
+    let mut made = auth::import_users(app, &readable).await?.into_iter();
+    Ok(batch
+        .iter()
+        .map(|(_, read)| match read {
+            Ok(_) => made.next().unwrap_or(Ok(())),
+            Err(problems) => Err(problems.clone()),
+        })
+        .collect())
+}
+
+fn read_csv(path: &Path) -> anyhow::Result<Vec<Line>> {
+    let file = open(path)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(file);
+    let headers = reader.headers().context("the first line")?.clone();
+    let mut lines = Vec::new();
+    for record in reader.records() {
+        let record = record.with_context(|| format!("{}", path.display()))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let read = record.deserialize::<Record>(Some(&headers));
+        lines.push((line, user(read)));
+    }
+    Ok(lines)
+}
+
+/// Items are counted, since JSON has no lines that mean anything.
+fn read_json(path: &Path) -> anyhow::Result<Vec<Line>> {
+    let items: Vec<serde_json::Value> = serde_json::from_reader(open(path)?)
+        .with_context(|| format!("{} is not an array of JSON", path.display()))?;
+    let lines = items.into_iter().zip(1..);
+    Ok(lines
+        .map(|(item, number)| (number, user(parse(item))))
+        .collect())
+}
+
+fn parse<T: DeserializeOwned>(item: serde_json::Value) -> serde_json::Result<T> {
+    serde_json::from_value(item)
+}
+
+fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    Ok(BufReader::new(file))
+}
+
+fn user(read: Result<Record, impl std::fmt::Display>) -> Result<ImportedUser, Vec<String>> {
+    let record = read.map_err(|error| vec![error.to_string()])?;
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let (email, username) = (given(record.email), given(record.username));
+    let local = |email: &String| email.split('@').next().map(str::to_owned);
+    let name = given(record.name)
+        .or_else(|| username.clone())
+        .or_else(|| email.as_ref().and_then(local));
+    let mut roles = Vec::new();
+    for role in record.roles.unwrap_or_default().split_whitespace() {
+        roles.push(match role {
+            "admin" => Role::Admin,
+            "service" => Role::Service,
+            "user" => continue,
+            other => {
+                let message = format!("There is no role `{other}`: admin, service.");
+                return Err(vec![message]);
+            }
+        });
+    }
+    Ok(ImportedUser {
+        new: NewUser {
+            email_verified: email.is_some() && record.email_verified.unwrap_or(false),
+            ..NewUser::tidy(email, username, &name.unwrap_or_default())
+        },
+        password_hash: given(record.password_hash),
+        roles,
+    })
+}

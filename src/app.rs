@@ -45,7 +45,7 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Makes and checks access tokens.
     pub tokens: Tokens,
-    /// Tells open sockets that their session has ended.
+    /// Which access tokens ended before their time; tells open sockets.
     pub revocations: Revocations,
     /// Sends mail.
     pub mail: EmailTransport,
@@ -122,6 +122,7 @@ impl App {
         }
         let keys = Keys::load(&settings.auth, !settings.is_production())?;
         let tokens = Tokens::new(keys, &settings.auth, settings.issuer(), clock);
+        let revocations = Revocations::load(db.clone(), &settings.auth).await?;
         let feed = Feed::open(db.clone(), &settings.events).await?;
         let parts = Parts {
             settings,
@@ -133,7 +134,7 @@ impl App {
             feed,
             passwords,
             tokens,
-            revocations: Revocations::default(),
+            revocations,
             mail,
             templates,
         };

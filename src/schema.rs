@@ -10,7 +10,7 @@ use async_graphql::{
     Schema, SchemaBuilder,
 };
 use chrono::{DateTime, Utc};
-use entity::{TaskId, UserId};
+use entity::{SessionId, TaskId, UserId};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
@@ -18,7 +18,10 @@ use uuid::Uuid;
 
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
-use crate::auth::{LockoutMutation, SessionMutation, SignInMutation};
+use crate::auth::{
+    self, LockoutMutation, Session, SessionConnection, SessionMutation, SessionQuery,
+    SignInMutation, TokenQuery, find_sessions,
+};
 use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
@@ -29,13 +32,19 @@ use crate::tasks::task::{
 use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
-const AUTH_FIELDS: &[&str] = &["login", "register", "refreshToken", "unlockAccount"];
+const AUTH_FIELDS: &[&str] = &[
+    "login",
+    "refreshToken",
+    "register",
+    "unlockAccount",
+    "validateToken",
+];
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
 
 /// Fields that answer a page of a list, by name; a test compares them with the schema.
-const LIST_FIELDS: &[&str] = &["tasks", "users"];
+const LIST_FIELDS: &[&str] = &["sessions", "tasks", "users"];
 
 /// Fields that answer something for each of their `ids`.
 const BY_ID_FIELDS: &[&str] = &["nodes"];
@@ -51,6 +60,8 @@ pub enum Node {
     User(User),
     /// A task.
     Task(Task),
+    /// A session.
+    Session(Session),
 }
 
 /// Looking anything up by its id.
@@ -91,7 +102,12 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
     match Kind::decode_any(id)? {
         (Kind::Task, id) => find_task(ctx, TaskId(id)).await.map(Node::Task),
         (Kind::User, id) => user(ctx, UserId(id)).await,
-        (kind @ (Kind::Artist | Kind::Session), _) => Err(no_such(kind)),
+        (Kind::Session, id) => find_sessions(ctx, vec![SessionId(id)])
+            .await?
+            .remove(&SessionId(id))
+            .map(Node::Session)
+            .ok_or_else(|| no_such(Kind::Session)),
+        (kind @ Kind::Artist, _) => Err(no_such(kind)),
     }
 }
 
@@ -108,7 +124,7 @@ fn no_such(kind: Kind) -> ApiError {
     )
 }
 
-/// Each kind is loaded at once: tasks by one query, users by their loader.
+/// Each kind is loaded at once: tasks and sessions by one query, users by their loader.
 async fn nodes(
     ctx: &Context<'_>,
     ids: &[ID],
@@ -119,7 +135,12 @@ async fn nodes(
         _ => None,
     };
     let tasks = find_tasks(ctx, ids.iter().filter_map(of_task).collect()).await?;
-    let tasks = &tasks;
+    let of_session = |id: &Result<(Kind, Uuid), _>| match id {
+        Ok((Kind::Session, id)) => Some(SessionId(*id)),
+        _ => None,
+    };
+    let sessions = find_sessions(ctx, ids.iter().filter_map(of_session).collect()).await?;
+    let (tasks, sessions) = (&tasks, &sessions);
     let loads = ids.into_iter().map(|id| async move {
         match id? {
             (Kind::Task, id) => match tasks.get(&TaskId(id)) {
@@ -127,7 +148,11 @@ async fn nodes(
                 None => Err(TaskError::NotFound.into()),
             },
             (Kind::User, id) => user(ctx, UserId(id)).await,
-            (kind @ (Kind::Artist | Kind::Session), _) => Err(no_such(kind)),
+            (Kind::Session, id) => match sessions.get(&SessionId(id)) {
+                Some(session) => Ok(Node::Session(session.clone())),
+                None => Err(no_such(Kind::Session)),
+            },
+            (kind @ Kind::Artist, _) => Err(no_such(kind)),
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -135,7 +160,13 @@ async fn nodes(
 
 /// What can be read.
 #[derive(MergedObject, Default)]
-pub struct Query(NodeQuery, AccountsQuery, TaskQuery);
+pub struct Query(
+    NodeQuery,
+    AccountsQuery,
+    SessionQuery,
+    TokenQuery,
+    TaskQuery,
+);
 
 /// What can be changed.
 #[derive(MergedObject, Default)]
@@ -168,6 +199,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<Connection<OpaqueCursor, User>>(
         "A page of a list of people.",
     )
+    .override_output_type_description::<SessionConnection>("A page of a list of sessions.")
     .override_output_type_description::<ID>("An id: opaque, and good for equality only.")
 }
 
@@ -230,12 +262,17 @@ impl Api {
 
     /// Executes an operation that the guard has let pass, if the limits let it pass too: over
     /// whatever transport it came, alone or in a batch, it is counted here.
+    /// Whether a good token still is one is looked up here, too: a socket was opened long ago.
     pub fn execute(&self, checked: Checked, context: RequestContext) -> BoxStream<'static, Answer> {
         let api = self.clone();
         let begun = async move {
+            let mut context = context;
             let meter = Meter::new(api.app.limiter.clone(), &context);
             match meter.begin(&context.caller, checked.root_fields).await {
-                Ok(()) => api.run(checked, context, meter),
+                Ok(()) => {
+                    context.caller = auth::caller_now(&api.app, context.caller);
+                    api.run(checked, context, meter)
+                }
                 Err(error) => {
                     let answer = Answer {
                         standing: meter.standing(),

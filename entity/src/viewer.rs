@@ -7,6 +7,8 @@ pub struct Viewer {
     pub user_id: UserId,
     /// The session the access token belongs to.
     pub session_id: SessionId,
+    /// The user's epoch when the access token was made.
+    pub epoch: i32,
     /// The roles the access token names.
     pub roles: Vec<Role>,
 }

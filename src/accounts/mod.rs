@@ -10,4 +10,4 @@ mod store;
 pub use self::api::{AccountsQuery, User, UserLoader, Viewer, load_user};
 pub use self::error::AccountError;
 pub use self::service::{NewUser, create, find_by_login_name, folded, grant, problems};
-pub use self::store::{find, note_login, roles, set_better_hash, taken_names};
+pub use self::store::{find, note_login, raise_epoch, roles, set_better_hash, taken_names};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use entity::user::{self, Column, Entity, Model};
 use entity::user_role::{self, Role};
 use entity::{Timestamp, UserId};
-use sea_orm::sea_query::{Expr, Order};
+use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QuerySelect, Set,
@@ -170,4 +170,17 @@ pub async fn set_better_hash(tx: &Tx, user: UserId, hash: &str) -> Result<(), Db
         .exec(tx.conn())
         .await?;
     Ok(())
+}
+
+/// Raises the epoch of a user, and answers the new one. None when there is no such user.
+///
+/// # Errors
+/// The database's failure.
+pub async fn raise_epoch(tx: &Tx, user: UserId) -> Result<Option<i32>, DbError> {
+    let rows = Entity::update_many()
+        .col_expr(Column::TokenEpoch, Expr::col(Column::TokenEpoch).add(1))
+        .filter(Column::Id.eq(user))
+        .exec_with_returning(tx.conn())
+        .await?;
+    Ok(rows.first().map(|user| user.token_epoch))
 }

@@ -23,6 +23,15 @@ pub enum AuthError {
     /// More sign-ins to one account from one network at once than may fail.
     #[error("too many sign-ins to one account at once")]
     TooManyAtOnce,
+    /// It is over, or somebody else's.
+    #[error("no such session")]
+    NoSuchSession,
+    /// It is not known at this moment which access tokens ended before their time.
+    #[error("it is not known who is signed in")]
+    Unsure {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// More sign-ins at once than this machine can check.
     #[error("too many sign-ins at once")]
     Busy {
@@ -65,6 +74,12 @@ impl From<AuthError> for ApiError {
                 ErrorCode::Unauthenticated,
                 "The refresh token is not good any more. Log in again.",
             ),
+            AuthError::NoSuchSession => Self::new(ErrorCode::NotFound, "There is no such session."),
+            AuthError::Unsure { retry_after } => Self::new(
+                ErrorCode::Unavailable,
+                "The server cannot find out at this moment which sessions have ended. Try again.",
+            )
+            .retry_after(retry_after),
             AuthError::Busy { retry_after } => Self::new(
                 ErrorCode::Unavailable,
                 "Too many people are signing in at this moment. Try again shortly.",

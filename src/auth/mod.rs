@@ -4,6 +4,8 @@
 //! only the hash is stored, and every renewal replaces it. An **access token** is a JWT of 15
 //! minutes that any replica can check without asking the database.
 
+mod access;
+mod active;
 mod api;
 mod error;
 pub mod events;
@@ -13,12 +15,18 @@ pub mod lockout;
 pub mod one_time;
 mod password_policy;
 mod passwords;
-mod revocations;
+pub mod prune;
+pub mod revocations;
 mod service;
 mod store;
 mod tokens;
 
-pub use self::api::{LockoutMutation, SessionMutation, SignInMutation};
+pub use self::access::{authenticate, caller_now};
+pub use self::active::{count_sessions, keep_counting_sessions};
+pub use self::api::{
+    LockoutMutation, Session, SessionConnection, SessionMutation, SessionQuery, SignInMutation,
+    TokenQuery, find_sessions,
+};
 pub use self::error::AuthError;
 pub use self::hashes::Stored;
 pub use self::keys::{KeyError, Keys};

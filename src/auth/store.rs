@@ -1,14 +1,23 @@
-//! The statements about sessions.
+//! The statements about sessions, and about what ended before its time.
 
-use entity::session::{Column, Entity, Model};
+use entity::revocation;
+use entity::session::{Column, Entity, Model, RevokeReason};
 use entity::{SessionId, Timestamp, UserId};
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
+use crate::db::keyset::{self, Key};
 use crate::db::{DbError, Tx};
+use crate::graphql::Page;
+
+/// Rows of one statement: well below what a database binds.
+const ROWS: usize = 1_000;
+
+/// Where a page of sessions ended: when the last one was used, and its id.
+pub type SessionKeys = (Timestamp, SessionId);
 
 /// Writes a new session.
 pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {
@@ -18,43 +27,164 @@ pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Replaces the refresh token in one statement, so that of two renewals at once one wins. None
-/// when the token is not the current one of a living session.
-pub async fn rotate(
-    tx: &Tx,
-    old_hash: &[u8],
-    new_hash: &[u8],
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> Result<Option<Model>, DbError> {
+/// The replacement of a refresh token.
+#[derive(Debug)]
+pub struct Rotation<'a> {
+    pub family_hash: &'a [u8],
+    pub old_hash: &'a [u8],
+    pub new_hash: &'a [u8],
+    /// The new token, for those who come with the old one at the same time.
+    pub sealed: &'a [u8],
+    pub expires_at: Timestamp,
+    /// Where it is asked for from.
+    pub address: &'a str,
+}
+
+/// Replaces the refresh token in one statement, so that of many renewals at once one wins. None when
+/// the token is not the current one of a living session.
+pub async fn rotate(tx: &Tx, rotation: &Rotation<'_>) -> Result<Option<Model>, DbError> {
+    let now = tx.clock().now();
     let mut rows = Entity::update_many()
-        .col_expr(Column::RefreshHash, Expr::value(new_hash.to_vec()))
+        .col_expr(Column::PreviousHash, Expr::col(Column::RefreshHash))
+        .col_expr(Column::RefreshHash, Expr::value(rotation.new_hash.to_vec()))
+        .col_expr(Column::Successor, Expr::value(rotation.sealed.to_vec()))
+        .col_expr(Column::RotatedAt, Expr::value(now))
         .col_expr(Column::Generation, Expr::col(Column::Generation).add(1))
         .col_expr(Column::LastUsedAt, Expr::value(now))
-        .col_expr(Column::ExpiresAt, Expr::value(expires_at))
-        .filter(Column::RefreshHash.eq(old_hash.to_vec()))
-        .filter(Column::RevokedAt.is_null())
-        .filter(Column::ExpiresAt.gt(now))
+        .col_expr(Column::ExpiresAt, Expr::value(rotation.expires_at))
+        .col_expr(Column::Address, Expr::value(rotation.address))
+        .filter(Column::FamilyHash.eq(rotation.family_hash.to_vec()))
+        .filter(Column::RefreshHash.eq(rotation.old_hash.to_vec()))
+        .filter(living(now))
         .exec_with_returning(tx.conn())
         .await?;
     Ok(rows.pop())
 }
 
-/// Ends one session of a user, or all. Answers how many were ended.
-pub async fn revoke(
+/// The session whose refresh tokens have this in common.
+pub async fn find_by_family(tx: &Tx, family_hash: &[u8]) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::FamilyHash.eq(family_hash.to_vec()))
+        .one(tx.conn())
+        .await?)
+}
+
+/// Sessions that were neither ended nor ran out.
+fn living(now: Timestamp) -> Condition {
+    Condition::all()
+        .add(Column::RevokedAt.is_null())
+        .add(Column::ExpiresAt.gt(now))
+}
+
+/// Which of a user's sessions.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    Only(SessionId),
+    AllBut(&'a [SessionId]),
+}
+
+/// Ends living sessions of a user. Answers which.
+pub async fn end(
     tx: &Tx,
     user: UserId,
-    only: Option<SessionId>,
-    now: Timestamp,
-) -> Result<u64, DbError> {
+    which: Which<'_>,
+    reason: RevokeReason,
+) -> Result<Vec<SessionId>, DbError> {
+    let now = tx.clock().now();
     let mut update = Entity::update_many()
         .col_expr(Column::RevokedAt, Expr::value(now))
+        .col_expr(Column::RevokeReason, Expr::value(reason))
         .filter(Column::UserId.eq(user))
-        .filter(Column::RevokedAt.is_null());
-    if let Some(session) = only {
-        update = update.filter(Column::Id.eq(session));
+        .filter(living(now));
+    update = match which {
+        Which::Only(session) => update.filter(Column::Id.eq(session)),
+        Which::AllBut([]) => update,
+        Which::AllBut(sessions) => update.filter(Column::Id.is_not_in(sessions.iter().copied())),
+    };
+    let ended = update.exec_with_returning(tx.conn()).await?;
+    Ok(ended.into_iter().map(|session| session.id).collect())
+}
+
+/// A page of a user's living sessions, the one used last first.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    now: Timestamp,
+    page: &Page<SessionKeys>,
+) -> Result<Vec<Model>, DbError> {
+    let mut query = Entity::find()
+        .filter(Column::UserId.eq(user))
+        .filter(living(now));
+    if let Some((used, id)) = page.after {
+        query = query.filter(keyset::after(&[
+            Key {
+                expr: Expr::col(Column::LastUsedAt),
+                order: Order::Desc,
+                last: used.into(),
+            },
+            Key {
+                expr: Expr::col(Column::Id),
+                order: Order::Desc,
+                last: id.into(),
+            },
+        ]));
     }
-    Ok(update.exec(tx.conn()).await?.rows_affected)
+    Ok(query
+        .order_by(Column::LastUsedAt, Order::Desc)
+        .order_by(Column::Id, Order::Desc)
+        .limit(page.limit())
+        .all(db)
+        .await?)
+}
+
+/// Those of these that are a user's living sessions, in no order.
+pub async fn find_many(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    now: Timestamp,
+    ids: Vec<SessionId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::Id.is_in(ids))
+        .filter(Column::UserId.eq(user))
+        .filter(living(now))
+        .all(db)
+        .await?)
+}
+
+/// How many living sessions there are, of a user or in all.
+pub async fn count(
+    db: &impl ConnectionTrait,
+    user: Option<UserId>,
+    now: Timestamp,
+) -> Result<u64, DbError> {
+    let mut query = Entity::find().filter(living(now));
+    if let Some(user) = user {
+        query = query.filter(Column::UserId.eq(user));
+    }
+    Ok(query.count(db).await?)
+}
+
+/// Writes what ended before its time.
+pub async fn insert_revocations(tx: &Tx, rows: &[revocation::Model]) -> Result<(), DbError> {
+    for rows in rows.chunks(ROWS) {
+        let rows = rows.iter().map(|row| row.clone().into_active_model());
+        revocation::Entity::insert_many(rows)
+            .exec_without_returning(tx.conn())
+            .await?;
+    }
+    Ok(())
+}
+
+/// What ended before its time, as far as a token from before it may be left.
+pub async fn live_revocations(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+) -> Result<Vec<revocation::Model>, DbError> {
+    Ok(revocation::Entity::find()
+        .filter(revocation::Column::Until.gt(now))
+        .all(db)
+        .await?)
 }
 
 /// The addresses a user's sessions were used from since then; of the latest hundred.

@@ -41,6 +41,10 @@ struct Claims {
 pub struct Verified {
     /// Whose it is.
     pub viewer: Viewer,
+    /// When it was made.
+    pub issued_at: DateTime<Utc>,
+    /// When it ends, as it says itself.
+    pub expires_at: DateTime<Utc>,
     /// From when on it is refused: after its end and the leeway.
     pub refused_from: DateTime<Utc>,
 }
@@ -54,6 +58,9 @@ pub enum TokenError {
     /// It never was.
     #[error("The access token is not valid. Log in again.")]
     Invalid,
+    /// It would be, but its session was ended, or all tokens of its time.
+    #[error("This session has ended. Log in again.")]
+    Ended,
 }
 
 /// Makes and checks access tokens.
@@ -128,7 +135,8 @@ impl Tokens {
         Ok((token, DateTime::from_timestamp(exp, 0).unwrap_or_default()))
     }
 
-    /// Checks a token.
+    /// Checks a token's signature, claims and times. Whether its session goes on is for
+    /// [`authenticate`](super::authenticate) to say.
     ///
     /// # Errors
     /// [`TokenError`], which tells no more than a client needs.
@@ -152,13 +160,17 @@ impl Tokens {
         if now < claims.nbf - self.leeway.num_seconds() {
             return Err(TokenError::Invalid);
         }
+        let moment = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
         Ok(Verified {
             viewer: Viewer {
                 user_id: UserId(claims.sub),
                 session_id: SessionId(claims.sid),
+                epoch: claims.epoch,
                 roles: claims.roles,
             },
-            refused_from: DateTime::from_timestamp(refused_from, 0).unwrap_or_default(),
+            issued_at: moment(claims.iat),
+            expires_at: moment(claims.exp),
+            refused_from: moment(refused_from),
         })
     }
 

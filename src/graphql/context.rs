@@ -10,15 +10,15 @@ use super::{ApiError, ErrorCode, Meter, stamp};
 use crate::limits::Standing;
 
 /// Who sent the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Caller {
     /// Sent no token.
     Anonymous,
     /// Sent a good one.
     User(Viewer),
-    /// Sent one that is not good; the reason is for the client. Fields that need nobody still run,
-    /// or nobody could ever renew a token.
-    Refused(String),
+    /// Sent one that is not good, or of which nobody can tell at this moment; the error is for the
+    /// client. Fields that need nobody still run, or nobody could ever renew a token.
+    Refused(ApiError),
 }
 
 /// The program that sent a request.
@@ -55,7 +55,7 @@ pub trait ContextExt {
     /// The signed-in person.
     ///
     /// # Errors
-    /// UNAUTHENTICATED when there is none.
+    /// UNAUTHENTICATED when there is none; UNAVAILABLE when nobody can tell.
     fn viewer(&self) -> Result<&Viewer, ApiError> {
         match self.caller() {
             Caller::User(viewer) => Ok(viewer),
@@ -63,9 +63,7 @@ pub trait ContextExt {
                 ErrorCode::Unauthenticated,
                 "Sign in first: send the access token as `Authorization: Bearer …`.",
             )),
-            Caller::Refused(reason) => {
-                Err(ApiError::new(ErrorCode::Unauthenticated, reason.clone()))
-            }
+            Caller::Refused(error) => Err(error.clone()),
         }
     }
 }

@@ -19,6 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub use self::accept::serve as serve_on;
 pub use self::listen::ListenError;
 use crate::app::{App, StartError};
+use crate::auth;
 use crate::db::Clock;
 use crate::lifecycle::Lifecycle;
 use crate::schema::Api;
@@ -100,9 +101,17 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
     let numbers = guarded(&app, numbers, origins(&app));
     let (settings, ended) = (app.settings.server.clone(), lifecycle.ended.clone());
     tokio::spawn(async move { serve_on(metrics_listener, numbers, &settings, ended).await });
+    if role != Role::Worker {
+        auth::count_sessions(&app).await;
+        tokio::spawn(auth::keep_counting_sessions(
+            app.clone(),
+            lifecycle.ended.clone(),
+        ));
+    }
     if role != Role::Server {
         let runner = worker::runner(&app);
         lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
+        tokio::spawn(auth::prune::run(app.clone(), lifecycle.ended.clone()));
     }
     announce(&app, role);
     match listener {
@@ -170,15 +179,16 @@ fn edge(app: &App, lifecycle: &Lifecycle) -> Edge {
     let api = Api::new(app.clone());
     let limits = api.limits();
     let settings = &app.settings;
-    let (tokens, sessions) = (app.clone(), app.clone());
+    let (tokens, ended, sessions) = (app.clone(), app.clone(), app.clone());
     Edge::new(transport::Parts {
-        authenticate: Arc::new(move |token| match tokens.tokens.verify(token) {
+        authenticate: Arc::new(move |token| match auth::authenticate(&tokens, token) {
             Ok(verified) => Ok(Authenticated {
                 viewer: verified.viewer,
                 expires_at: verified.refused_from,
             }),
             Err(error) => Err(error.to_string()),
         }),
+        can_tell: Arc::new(move || ended.revocations.can_tell()),
         signed_out: Arc::new(move |viewer| Box::pin(sessions.revocations.watch(viewer))),
         execute: Arc::new(move |checked, context| api.execute(checked, context)),
         limits,

@@ -47,6 +47,14 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "rate_limit_fallback_total",
         "Steps counted in this process alone because Redis did not answer."
     );
+    ::metrics::describe_counter!(
+        "auth_token_validations_total",
+        "Checks of access tokens by result (valid, invalid)."
+    );
+    ::metrics::describe_gauge!(
+        "auth_active_sessions",
+        "Sessions that go on, in the whole installation; counted every minute."
+    );
     ::metrics::describe_gauge!("server_connections", "Open connections, sockets included.");
     ::metrics::describe_gauge!("websocket_connections", "Open sockets.");
     ::metrics::describe_gauge!(

@@ -311,14 +311,18 @@ impl Edge {
         };
         let Some(token) = value.to_str().ok().and_then(bearer) else {
             let reason = "The Authorization header must read `Bearer` and an access token.";
-            return (Caller::Refused(reason.to_owned()), None);
+            let error = ApiError::new(ErrorCode::Unauthenticated, reason);
+            return (Caller::Refused(error), None);
         };
         match (self.authenticate)(token) {
             Ok(authenticated) => (
                 Caller::User(authenticated.viewer),
                 Some(authenticated.expires_at),
             ),
-            Err(reason) => (Caller::Refused(reason), None),
+            Err(reason) => {
+                let error = ApiError::new(ErrorCode::Unauthenticated, reason);
+                (Caller::Refused(error), None)
+            }
         }
     }
 

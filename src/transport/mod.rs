@@ -1,6 +1,6 @@
 //! How operations come in and answers go out: HTTP, WebSocket, server-sent events and multipart
-//! subscriptions on one path. Given three functions, `authenticate`, `signed_out` and `execute`; knows
-//! no domain.
+//! subscriptions on one path. Given four functions, `authenticate`, `can_tell`, `signed_out` and
+//! `execute`; knows no domain.
 
 mod accept;
 mod address;
@@ -45,6 +45,10 @@ pub struct Authenticated {
 /// Checks an access token; the error is a sentence for the client.
 pub type Authenticate = Arc<dyn Fn(&str) -> Result<Authenticated, String> + Send + Sync>;
 
+/// Whether it is known at this moment which sessions have ended. If not, no socket is opened with a
+/// token.
+pub type CanTell = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Resolves when the session of a viewer is ended before its token is over.
 pub type SignedOut = Arc<dyn Fn(&Viewer) -> BoxFuture<'static, ()> + Send + Sync>;
 
@@ -71,6 +75,8 @@ pub struct Edge(Arc<Parts>);
 pub struct Parts {
     /// Checks tokens.
     pub authenticate: Authenticate,
+    /// Says whether good tokens can be believed.
+    pub can_tell: CanTell,
     /// Watches sessions, for what stays open.
     pub signed_out: SignedOut,
     /// Runs operations.

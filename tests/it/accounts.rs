@@ -155,48 +155,6 @@ async fn a_disabled_account_cannot_sign_in_or_renew() {
     );
 }
 
-#[rstest]
-#[tokio::test]
-async fn a_refresh_token_is_good_once(#[values(Embedded, Full)] mode: Mode) {
-    let app = TestApp::start(mode).await;
-    let ada = app.person("ada").await;
-    let first = refresh(&app.anybody(), &ada.refresh_token).await;
-    let second = first.data()["refreshToken"]["refreshToken"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_ne!(second, ada.refresh_token);
-    assert_eq!(first.data()["refreshToken"]["user"]["id"], json!(ada.id));
-    assert_eq!(
-        refresh(&app.anybody(), &ada.refresh_token).await.code(),
-        "UNAUTHENTICATED"
-    );
-    refresh(&app.anybody(), &second).await.data();
-    for nonsense in ["", "x", ada.token.as_deref().unwrap()] {
-        assert_eq!(
-            refresh(&app.anybody(), nonsense).await.code(),
-            "UNAUTHENTICATED"
-        );
-    }
-}
-
-#[rstest]
-#[tokio::test]
-async fn of_many_renewals_at_once_one_wins(#[values(Embedded, Full)] mode: Mode) {
-    let app = TestApp::start(mode).await;
-    let ada = app.person("ada").await;
-    let anybody = app.anybody();
-    let replies =
-        futures_util::future::join_all((0..20).map(|_| refresh(&anybody, &ada.refresh_token)))
-            .await;
-    let won = replies
-        .iter()
-        .filter(|reply| reply.body.get("errors").is_none())
-        .count();
-    assert_eq!(won, 1);
-    assert_eq!(app.number("SELECT generation FROM sessions").await, 2);
-}
-
 #[tokio::test]
 async fn a_refresh_token_ends_after_a_week_without_use() {
     let app = TestApp::start(Embedded).await;

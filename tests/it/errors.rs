@@ -15,6 +15,7 @@ use crate::support::{Person, Reply, Socket, TestApp};
 /// An id that is well-formed and of nothing.
 const NO_TASK: &str = "task_01h455vb4pex5vsknk084sn02q";
 const NO_USER: &str = "user_01h455vb4pex5vsknk084sn02q";
+const NO_SESSION: &str = "session_01h455vb4pex5vsknk084sn02q";
 
 /// Who may use a field at the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +26,20 @@ enum Who {
 use Who::{Anybody, SignedIn};
 
 /// The smallest operation for every field at a root. A new field needs a row here.
-const ROOTS: [(&str, &str, Who, &str); 17] = [
+const ROOTS: &[(&str, &str, Who, &str)] = &[
     ("query", "node", SignedIn, "node(id: $task) { id }"),
     ("query", "nodes", SignedIn, "nodes(ids: [$task]) { id }"),
+    ("query", "sessions", SignedIn, "sessions { totalCount }"),
     ("query", "task", SignedIn, "task(id: $task) { id }"),
     ("query", "tasks", SignedIn, "tasks { totalCount }"),
     ("query", "user", SignedIn, "user(id: $user) { id }"),
     ("query", "users", SignedIn, "users { totalCount }"),
+    (
+        "query",
+        "validateToken",
+        Anybody,
+        "validateToken(token: \"x\") { isValid }",
+    ),
     ("query", "viewer", SignedIn, "viewer { eventCursor }"),
     (
         "mutation",
@@ -72,6 +80,18 @@ const ROOTS: [(&str, &str, Who, &str); 17] = [
     ),
     (
         "mutation",
+        "revokeOtherSessions",
+        SignedIn,
+        "revokeOtherSessions { endedSessions }",
+    ),
+    (
+        "mutation",
+        "revokeSession",
+        SignedIn,
+        "revokeSession(input: {id: $session}) { revokedSessionId }",
+    ),
+    (
+        "mutation",
         "unassignTask",
         SignedIn,
         "unassignTask(input: {taskId: $task}) { task { id } }",
@@ -96,7 +116,8 @@ const SUBSCRIPTIONS: [(&str, &str); 1] = [("taskAssigned", "taskAssigned { curso
 fn document(operation: &str, selection: &str) -> String {
     let selection = selection
         .replace("$task", &format!("\"{NO_TASK}\""))
-        .replace("$user", &format!("\"{NO_USER}\""));
+        .replace("$user", &format!("\"{NO_USER}\""))
+        .replace("$session", &format!("\"{NO_SESSION}\""));
     format!("{operation} {{ {selection} }}")
 }
 
@@ -174,7 +195,7 @@ async fn a_guarded_field_is_for_those_who_are_signed_in(#[values(Embedded, Full)
     let good = ada.token.clone().unwrap();
     let forged = good[..good.len() - 6].to_owned() + "AAAAAA";
     let rows = async |person: &Person| {
-        for (operation, field, who, selection) in ROOTS {
+        for &(operation, field, who, selection) in ROOTS {
             let reply = person
                 .graphql(&document(operation, selection), json!({}))
                 .await;
@@ -182,6 +203,8 @@ async fn a_guarded_field_is_for_those_who_are_signed_in(#[values(Embedded, Full)
             if who == SignedIn || field == "refreshToken" {
                 assert_eq!(reply.codes(), ["UNAUTHENTICATED"], "{field}");
                 assert_eq!(reply.status, 200, "{field}");
+            } else if field == "validateToken" {
+                assert_eq!(reply.data()[field]["isValid"], false);
             } else {
                 let errors = &reply.data()[field]["userErrors"];
                 assert!(errors[0]["code"].is_string(), "{field}: {errors}");

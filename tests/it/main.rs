@@ -29,6 +29,7 @@ mod migrations;
 mod nodes;
 mod passwords;
 mod schema;
+mod sessions;
 mod socket;
 mod start;
 mod streams;

@@ -3,13 +3,17 @@
 mod lockout;
 mod sessions;
 mod sign_in;
+mod tokens;
 
 use async_graphql::SimpleObject;
 use chrono::{DateTime, Utc};
 
 pub use self::lockout::LockoutMutation;
-pub use self::sessions::SessionMutation;
+pub use self::sessions::{
+    Session, SessionConnection, SessionMutation, SessionQuery, find_sessions,
+};
 pub use self::sign_in::SignInMutation;
+pub use self::tokens::TokenQuery;
 use super::AuthError;
 use super::service::SignedIn;
 use crate::accounts::User;

@@ -15,7 +15,7 @@ use entity::{SessionId, Timestamp, session, user};
 pub use self::import::{Imported, ImportedUser, import_users};
 pub use self::lockout::unlock;
 pub use self::login::{Credentials, login};
-pub use self::sessions::{logout, refresh};
+pub use self::sessions::{logout, refresh, revoke, revoke_others};
 pub use self::sign_in::{hash_new_password, register};
 use super::{AuthError, store};
 use crate::app::App;

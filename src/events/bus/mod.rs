@@ -33,12 +33,15 @@ pub enum Hint {
         /// In this queue.
         queue: String,
     },
-    /// Somebody signed out.
+    /// Access tokens are good no more: there are new rows of `revocations`, and these are what the
+    /// last of them says.
     SessionEnded {
-        /// Who.
+        /// Whose.
         user: UserId,
-        /// Of which session; of all when there is none.
+        /// Those of this session.
         session: Option<SessionId>,
+        /// Those with a lower epoch.
+        epoch: Option<i32>,
     },
 }
 

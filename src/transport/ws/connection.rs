@@ -296,6 +296,9 @@ impl Connection {
             Some(token) => {
                 let authenticated =
                     (self.edge.authenticate)(&token).map_err(|_| Close::Forbidden)?;
+                if !(self.edge.can_tell)() {
+                    return Err(Close::Overloaded.into());
+                }
                 self.signed_out = (self.edge.signed_out)(&authenticated.viewer);
                 let left = authenticated.expires_at - self.edge.clock.now();
                 let left = left.to_std().unwrap_or_default();

@@ -122,7 +122,7 @@ pub enum ServerMessage<'a> {
 pub enum Close {
     /// 1012: this server stops; come back.
     Restarting,
-    /// 1013: too many sockets, of this client or of all.
+    /// 1013: too many sockets, of this client or of all; or nobody can tell which sessions have ended.
     Overloaded,
     /// 4008: the client does not read.
     SlowReader,

@@ -19,6 +19,7 @@ RUN mkdir -p src entity/src migration/src \
 COPY taskflow.default.toml ./
 COPY templates templates
 COPY web/graphiql/dist web/graphiql/dist
+COPY web/account web/account
 COPY entity/src entity/src
 COPY migration/src migration/src
 COPY src src

@@ -19,8 +19,9 @@ use uuid::Uuid;
 use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
 use crate::app::App;
 use crate::auth::{
-    self, LockoutMutation, Session, SessionConnection, SessionMutation, SessionQuery,
-    SignInMutation, TokenQuery, find_sessions,
+    self, EmailMutation, InvitationMutation, LockoutMutation, PasswordMutation, PasswordQuery,
+    Session, SessionConnection, SessionMutation, SessionQuery, SignInMutation, TokenQuery,
+    find_sessions,
 };
 use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
@@ -33,11 +34,17 @@ use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
 const AUTH_FIELDS: &[&str] = &[
+    "changePassword",
+    "confirmEmailChange",
     "login",
     "refreshToken",
     "register",
+    "requestEmailChange",
+    "requestPasswordReset",
+    "resetPassword",
     "unlockAccount",
     "validateToken",
+    "verifyEmail",
 ];
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
@@ -165,6 +172,7 @@ pub struct Query(
     AccountsQuery,
     SessionQuery,
     TokenQuery,
+    PasswordQuery,
     TaskQuery,
 );
 
@@ -174,6 +182,9 @@ pub struct Mutation(
     SignInMutation,
     SessionMutation,
     LockoutMutation,
+    PasswordMutation,
+    EmailMutation,
+    InvitationMutation,
     TaskMutation,
 );
 

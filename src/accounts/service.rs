@@ -74,7 +74,7 @@ pub fn problems(new: &NewUser) -> Vec<UserError> {
 /// The one form of all ways to write an address: two accounts must not share a mailbox. The local
 /// part is plain (RFC 5322, section 3.4.1, without quoting), the domain as DNS has it (IDNA), all in
 /// lower case. None for what is no such address.
-fn normal_email(email: &str) -> Option<String> {
+pub fn normal_email(email: &str) -> Option<String> {
     let (local, domain) = email.split_once('@')?;
     let plain = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
     let dots = local.starts_with('.') || local.ends_with('.') || local.contains("..");
@@ -129,7 +129,7 @@ pub async fn create(
     Ok(user)
 }
 
-fn taken(error: DbError) -> AccountError {
+pub(super) fn taken(error: DbError) -> AccountError {
     let Some(constraint) = error.unique_violation() else {
         return error.into();
     };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::accounts::AccountError;
 use crate::db::{DbError, WriteError};
-use crate::graphql::{ApiError, ErrorCode, UserError};
+use crate::graphql::{ApiError, ErrorCode, UserError, UserErrorCode};
 
 /// Why nobody was signed in.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,15 @@ pub enum AuthError {
     /// New accounts are not taken.
     #[error("registration is closed")]
     RegistrationClosed,
+    /// New accounts are taken from those only who were invited.
+    #[error("an invitation is needed")]
+    InvitationNeeded,
+    /// Signed in, but no administrator.
+    #[error("only for administrators")]
+    NotAdmin,
+    /// The session of a good access token was ended, or its account is gone.
+    #[error("the session has ended")]
+    SessionOver,
     /// The password was right, but the account is switched off.
     #[error("the account is disabled")]
     Disabled,
@@ -46,6 +56,29 @@ pub enum AuthError {
     Db(#[from] DbError),
 }
 
+impl AuthError {
+    /// One thing the person can put right.
+    pub fn refused(code: UserErrorCode, message: &str, field: &str) -> Self {
+        Self::Refused(vec![UserError::new(code, message, &["input", field])])
+    }
+
+    /// A token out of a mail that is not good, at its field.
+    pub fn invalid_token(field: &str) -> Self {
+        let message = "This link is not good any more: it was used, it is over, or another one was \
+            sent later. Ask for a new one.";
+        Self::refused(UserErrorCode::InvalidToken, message, field)
+    }
+}
+
+impl From<AccountError> for AuthError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Refused(errors) => Self::Refused(errors),
+            AccountError::Db(error) => error.into(),
+        }
+    }
+}
+
 impl WriteError for AuthError {
     fn as_db(&self) -> Option<&DbError> {
         match self {
@@ -65,6 +98,17 @@ impl From<AuthError> for ApiError {
             AuthError::RegistrationClosed => Self::new(
                 ErrorCode::Forbidden,
                 "This server takes no new accounts. Ask an administrator for one.",
+            ),
+            AuthError::InvitationNeeded => Self::new(
+                ErrorCode::Forbidden,
+                "This server takes new accounts by invitation only. Ask an administrator for one.",
+            ),
+            AuthError::NotAdmin => {
+                Self::new(ErrorCode::Forbidden, "Only administrators may do this.")
+            }
+            AuthError::SessionOver => Self::new(
+                ErrorCode::Unauthenticated,
+                "This session has ended. Log in again.",
             ),
             AuthError::Disabled => Self::new(
                 ErrorCode::Forbidden,

@@ -165,6 +165,59 @@ pub async fn redeem(
     Ok(rows.pop())
 }
 
+/// The token as it stands, if it is good at this moment; it is not used up.
+///
+/// # Errors
+/// The database's failure.
+pub async fn peek(
+    db: &impl ConnectionTrait,
+    text: &str,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Option<Model>, DbError> {
+    let text = tidy(text, purpose);
+    Ok(Entity::find()
+        .filter(Column::Hash.eq(hash(&text, purpose, None).to_vec()))
+        .filter(Column::Purpose.eq(purpose))
+        .filter(Column::UserId.is_not_null())
+        .filter(Column::UsedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .one(db)
+        .await?)
+}
+
+/// Ends all tokens of somebody for these purposes: what they were sent for has changed.
+///
+/// # Errors
+/// The database's failure.
+pub async fn cancel(tx: &Tx, user: UserId, purposes: &[Purpose]) -> Result<(), DbError> {
+    Entity::update_many()
+        .col_expr(Column::UsedAt, Expr::value(tx.clock().now()))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::Purpose.is_in(purposes.iter().copied()))
+        .filter(Column::UsedAt.is_null())
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Notes which address a new one replaced, so that the mail about it knows where to go.
+///
+/// # Errors
+/// The database's failure.
+pub async fn note_previous_address(
+    tx: &Tx,
+    id: OneTimeTokenId,
+    previous: Option<&str>,
+) -> Result<(), DbError> {
+    Entity::update_many()
+        .col_expr(Column::PreviousAddress, Expr::value(previous))
+        .filter(Column::Id.eq(id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// People type codes in lower case, with blanks and hyphens.
 fn tidy(text: &str, purpose: Purpose) -> String {
     if purpose == Purpose::LoginCode {

@@ -5,7 +5,7 @@ use crate::settings::{PasswordPolicy, PasswordSettings};
 type CharTest = fn(char) -> bool;
 
 /// Longer ones are refused before they are hashed.
-const MAX_BYTES: usize = 256;
+pub const MAX_BYTES: usize = 256;
 
 /// More characters than this do not make a password easier to guess.
 const ESTIMATED_CHARS: usize = 48;
@@ -52,7 +52,7 @@ pub fn problems(password: &str, context: &[String], settings: &PasswordSettings)
             "The password contains your name, your address or the name of this product.".to_owned(),
         );
     }
-    if problems.is_empty() && guess(password, context) < WEAKEST {
+    if problems.is_empty() && estimate(password, context).score() < WEAKEST {
         problems.push(
             "The password is among the first that are guessed. Use several unrelated words."
                 .to_owned(),
@@ -61,13 +61,49 @@ pub fn problems(password: &str, context: &[String], settings: &PasswordSettings)
     problems
 }
 
+/// What an attacker tries first for an account: its names, and the name of the product.
+pub fn context(name: &str, username: Option<&str>, email: Option<&str>) -> Vec<String> {
+    let local_part = email.and_then(|email| email.split('@').next());
+    let words = [Some("taskflow"), Some(name), username, local_part];
+    words.into_iter().flatten().map(ToOwned::to_owned).collect()
+}
+
+/// How good a password is, and what would make it better.
+#[derive(Clone, Debug)]
+pub struct Strength {
+    /// 0 to 4.
+    pub score: u8,
+    /// Why it would be refused; none when it would not be.
+    pub problems: Vec<String>,
+    /// What makes it easy to guess.
+    pub warning: Option<String>,
+    /// What to do about that.
+    pub suggestions: Vec<String>,
+}
+
+/// Judges a password while it is typed.
+pub fn strength(password: &str, context: &[String], settings: &PasswordSettings) -> Strength {
+    let estimate = estimate(password, context);
+    let feedback = estimate.feedback();
+    Strength {
+        score: estimate.score().into(),
+        problems: problems(password, context, settings),
+        warning: feedback
+            .and_then(zxcvbn::feedback::Feedback::warning)
+            .map(|it| it.to_string()),
+        suggestions: feedback.map_or_else(Vec::new, |it| {
+            it.suggestions().iter().map(ToString::to_string).collect()
+        }),
+    }
+}
+
 /// How soon a password is guessed. The estimator takes more than linear time, so it sees no more
 /// than what decides.
-fn guess(password: &str, context: &[String]) -> zxcvbn::Score {
+fn estimate(password: &str, context: &[String]) -> zxcvbn::Entropy {
     let clip = |text: &str| text.chars().take(ESTIMATED_CHARS).collect::<String>();
     let context: Vec<String> = context.iter().map(|word| clip(word)).collect();
     let context: Vec<&str> = context.iter().map(String::as_str).collect();
-    zxcvbn::zxcvbn(&clip(password), &context).score()
+    zxcvbn::zxcvbn(&clip(password), &context)
 }
 
 #[cfg(test)]

@@ -204,3 +204,30 @@ pub async fn addresses_since(
         .all(db)
         .await?)
 }
+
+/// Gives a living session a refresh token of another family: those it had are of no session any
+/// more. False when the session has ended.
+pub async fn replace_family(
+    tx: &Tx,
+    session: SessionId,
+    family_hash: &[u8],
+    refresh_hash: &[u8],
+    expires_at: Timestamp,
+) -> Result<bool, DbError> {
+    let now = tx.clock().now();
+    let nothing = || Expr::value(Option::<Vec<u8>>::None);
+    let replaced = Entity::update_many()
+        .col_expr(Column::FamilyHash, Expr::value(family_hash.to_vec()))
+        .col_expr(Column::RefreshHash, Expr::value(refresh_hash.to_vec()))
+        .col_expr(Column::PreviousHash, nothing())
+        .col_expr(Column::Successor, nothing())
+        .col_expr(Column::Generation, Expr::col(Column::Generation).add(1))
+        .col_expr(Column::LastUsedAt, Expr::value(now))
+        .col_expr(Column::ExpiresAt, Expr::value(expires_at))
+        .filter(Column::Id.eq(session))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::ExpiresAt.gt(now))
+        .exec(tx.conn())
+        .await?;
+    Ok(replaced.rows_affected > 0)
+}

@@ -179,7 +179,7 @@ impl Tokens {
         &self.keys.public
     }
 
-    /// What tokens that are sent by mail are derived with.
+    /// What the tokens that are sent by mail are derived with.
     pub fn mail_keys(&self) -> &MailKeys {
         &self.keys.mail
     }

@@ -21,6 +21,8 @@ pub enum Command {
     CreateUser(CreateUser),
     /// Take people over from another system, with the hashes of their passwords.
     ImportUsers(super::import::Import),
+    /// Invite somebody by mail to make an account.
+    Invite(Invite),
     /// Look at the jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -45,6 +47,16 @@ pub struct CreateUser {
     password_stdin: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// The e-mail address.
+    #[arg(long)]
+    email: String,
+    /// The address or user name of the administrator who invites; without it, the first one.
+    #[arg(long)]
+    by: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum JobsCommand {
     /// List the jobs that were given up.
@@ -60,6 +72,7 @@ pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::CreateUser(args) => create_user(&app, args).await,
         Command::ImportUsers(args) => super::import::run(&app, args).await,
+        Command::Invite(args) => invite(&app, args).await,
         Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
     }
 }
@@ -101,6 +114,32 @@ async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
         println!("password: {password}");
     }
     Ok(())
+}
+
+async fn invite(app: &App, args: Invite) -> anyhow::Result<()> {
+    let by = match &args.by {
+        Some(name) => accounts::find_by_login_name(app, name)
+            .await?
+            .with_context(|| format!("there is no account of {name}"))?,
+        None => app
+            .db
+            .read(|db| async move { accounts::first_admin(&db).await })
+            .await?
+            .context("there is no administrator to invite in the name of: `taskflow admin create-user --admin` makes one")?,
+    };
+    match auth::invite(app, by.id, &args.email).await {
+        Ok(expires_at) => {
+            let until = expires_at.format("%-d %B %Y, %H:%M UTC");
+            println!(
+                "invited {} until {until}; a worker sends the mail",
+                args.email
+            );
+            Ok(())
+        }
+        Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
+        Err(AuthError::NotAdmin) => bail!("{} is no administrator", by.name),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn in_lines(problems: &[UserError]) -> String {

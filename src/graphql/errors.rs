@@ -269,7 +269,7 @@ pub enum UserErrorCode {
     WrongCredentials,
     /// Log in once more, with the code that was sent by mail.
     CodeRequired,
-    /// The token of a mail is not good, or not any more.
+    /// The token out of a mail was used, is over, or never was one.
     InvalidToken,
     /// There is no such person to assign to.
     UnknownAssignee,

@@ -1,4 +1,5 @@
-//! What is served beside the API: `GraphiQL`, the schema, the public keys.
+//! What is served beside the API: `GraphiQL`, the page of the links in mails, the schema, the public
+//! keys.
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -15,7 +16,18 @@ use crate::schema;
 #[folder = "$CARGO_MANIFEST_DIR/web/graphiql/dist"]
 struct Graphiql;
 
-/// What the page needs and no more: its own scripts and workers, and the style elements that the
+/// The page behind the links of mails about accounts.
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/web/account"]
+struct Account;
+
+/// A stranger's script on this page could read the token of a link, so nothing but its own files is
+/// let in, and it can send to nobody but us.
+const ACCOUNT_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+
+/// What GraphiQL needs and no more: its own scripts and workers, and the style elements that the
 /// editor makes while it runs.
 const GRAPHIQL_CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     worker-src 'self'; font-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
@@ -25,7 +37,13 @@ const GRAPHIQL_CSP: &str = "default-src 'self'; script-src 'self'; style-src 'se
 const ROOT: &str = "This is a Taskflow server. Its API is at /graphql.\n";
 
 pub fn router(app: &App) -> Router {
-    let mut router = Router::new().route("/.well-known/jwks.json", get(public_keys));
+    let mut router = Router::new()
+        .route("/.well-known/jwks.json", get(public_keys))
+        .route("/account", get(async || account("index.html")))
+        .route(
+            "/account/{name}",
+            get(async |Path(name): Path<String>| account(&name)),
+        );
     if app.settings.introspection() {
         router = router.route(
             "/schema.graphql",
@@ -56,7 +74,7 @@ async fn public_keys(State(app): State<App>) -> Response {
 
 async fn graphiql() -> Response {
     match Graphiql::get("index.html") {
-        Some(page) => file(page, "no-cache"),
+        Some(page) => file(page, "no-cache", GRAPHIQL_CSP),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -65,17 +83,25 @@ async fn asset(Path(name): Path<String>) -> Response {
     let plain = !name.contains(['/', '\\']);
     match Graphiql::get(&format!("assets/{name}")).filter(|_| plain) {
         // The names carry a hash of what is inside.
-        Some(asset) => file(asset, "public, max-age=31536000, immutable"),
+        Some(asset) => file(asset, "public, max-age=31536000, immutable", GRAPHIQL_CSP),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn file(file: EmbeddedFile, caching: &'static str) -> Response {
+/// The names do not change with what is inside, so a browser has to ask.
+fn account(name: &str) -> Response {
+    match Account::get(name) {
+        Some(part) => file(part, "no-cache", ACCOUNT_CSP),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn file(file: EmbeddedFile, caching: &'static str, csp: &'static str) -> Response {
     let media = file.metadata.mimetype().to_owned();
     let headers = [
         (header::CONTENT_TYPE, media),
         (header::CACHE_CONTROL, caching.to_owned()),
-        (header::CONTENT_SECURITY_POLICY, GRAPHIQL_CSP.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, csp.to_owned()),
     ];
     (headers, file.data).into_response()
 }

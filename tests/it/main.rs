@@ -10,6 +10,7 @@
 mod support;
 
 mod abuse;
+mod account_mail;
 mod accounts;
 mod arrows;
 mod assignment;

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
+use super::user_errors;
 use crate::app::AppExt;
 use crate::auth::service;
 use crate::graphql::{ApiError, UserError};
@@ -35,14 +36,10 @@ impl LockoutMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What lifts the lockout.")] input: UnlockAccountInput,
     ) -> Result<UnlockAccountPayload, ApiError> {
-        let is_unlocked = service::unlock(ctx.app(), &input.token).await?;
+        let user_errors = user_errors(service::unlock(ctx.app(), &input.token).await)?;
         Ok(UnlockAccountPayload {
-            is_unlocked,
-            user_errors: if is_unlocked {
-                Vec::new()
-            } else {
-                vec![super::bad_token()]
-            },
+            is_unlocked: user_errors.is_empty(),
+            user_errors,
         })
     }
 }

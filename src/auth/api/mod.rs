@@ -1,6 +1,9 @@
 //! Who someone is, in GraphQL: one file a subject.
 
+mod email;
+mod invitations;
 mod lockout;
+mod passwords;
 mod sessions;
 mod sign_in;
 mod tokens;
@@ -8,7 +11,10 @@ mod tokens;
 use async_graphql::SimpleObject;
 use chrono::{DateTime, Utc};
 
+pub use self::email::EmailMutation;
+pub use self::invitations::InvitationMutation;
 pub use self::lockout::LockoutMutation;
+pub use self::passwords::{PasswordMutation, PasswordQuery};
 pub use self::sessions::{
     Session, SessionConnection, SessionMutation, SessionQuery, find_sessions,
 };
@@ -17,7 +23,7 @@ pub use self::tokens::TokenQuery;
 use super::AuthError;
 use super::service::SignedIn;
 use crate::accounts::User;
-use crate::graphql::{ApiError, UserError, UserErrorCode};
+use crate::graphql::{ApiError, UserError};
 
 /// The tokens of somebody who signed in. All but `userErrors` are null when that did not succeed.
 #[derive(Debug, Default, SimpleObject)]
@@ -55,11 +61,11 @@ fn payload(result: Result<SignedIn, AuthError>) -> Result<AuthPayload, ApiError>
     }
 }
 
-/// A token of a mail that does not do.
-fn bad_token() -> UserError {
-    UserError::new(
-        UserErrorCode::InvalidToken,
-        "This link is not good any more: it was used, or is too old. Ask for a new mail.",
-        &["input", "token"],
-    )
+/// What is to be put right; nothing when all went well.
+fn user_errors(result: Result<(), AuthError>) -> Result<Vec<UserError>, ApiError> {
+    match result {
+        Ok(()) => Ok(Vec::new()),
+        Err(AuthError::Refused(user_errors)) => Ok(user_errors),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -26,6 +26,9 @@ pub struct RegisterInput {
     name: String,
     /// What to call this device in the list of sessions, at most 100 characters.
     device_name: Option<String>,
+    /// The token of an invitation: what stands behind `#invitation=` in the link of its mail. The
+    /// account then has the invited address, which need not be given, and it counts as confirmed.
+    invitation: Option<String>,
 }
 
 /// Who logs in.
@@ -57,7 +60,8 @@ impl SignInMutation {
         let new = NewUser::tidy(input.email, input.username, &input.name);
         let names = [&new.email, &new.username].into_iter().flatten();
         count(ctx, Bucket::RegisterAddress, Bucket::RegisterAccount, names).await?;
-        payload(service::register(ctx.app(), new, input.password, &device).await)
+        let invitation = input.invitation.as_deref();
+        payload(service::register(ctx.app(), new, invitation, input.password, &device).await)
     }
 
     /// Signs somebody in by e-mail address or user name.
@@ -82,7 +86,7 @@ impl SignInMutation {
 }
 
 /// Counts a try, by the address it came from and by the names that were typed.
-async fn count(
+pub(super) async fn count(
     ctx: &Context<'_>,
     by_address: Bucket,
     by_account: Bucket,

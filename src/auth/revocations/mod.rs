@@ -50,6 +50,9 @@ pub async fn end_session(
 
 /// Ends all sessions of a user, but perhaps one. Answers which were alive.
 ///
+/// Where no login may slip through, change the user's row first ([`raise_epoch`] does): a login that
+/// is under way writes to that row too, so it is either seen here or sees the change.
+///
 /// # Errors
 /// The database's failure.
 pub async fn end_sessions_of(

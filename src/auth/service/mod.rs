@@ -1,23 +1,33 @@
 //! What can be done to sign in, to stay signed in, and to sign out: one file a subject.
 
+mod email;
 mod import;
+mod invitations;
 mod lockout;
 mod login;
+mod passwords;
 mod sessions;
 mod sign_in;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use entity::user::Status;
 use entity::user_role::Role;
-use entity::{SessionId, Timestamp, session, user};
+use entity::{SessionId, Timestamp, Viewer, session, user};
 
+pub use self::email::{
+    confirm_email_change, request_email_change, resend_verification, verify_email,
+};
 pub use self::import::{Imported, ImportedUser, import_users};
+pub use self::invitations::invite;
 pub use self::lockout::unlock;
 pub use self::login::{Credentials, login};
+pub use self::passwords::{change_password, request_password_reset, reset_password, strength};
 pub use self::sessions::{logout, refresh, revoke, revoke_others};
 pub use self::sign_in::{hash_new_password, register};
 use super::{AuthError, store};
+use crate::accounts;
 use crate::app::App;
 use crate::crypto;
 use crate::db::{Tx, new_id};
@@ -95,6 +105,21 @@ impl Fresh {
         let (family, secret) = bytes.split_first_chunk()?;
         (secret.len() == 32).then_some(*family)
     }
+}
+
+/// The account of somebody who is signed in.
+async fn own_account(app: &App, viewer: &Viewer) -> Result<user::Model, AuthError> {
+    let user = app
+        .db
+        .read(|db| async move { accounts::find(&db, viewer.user_id).await })
+        .await?;
+    user.filter(|user| user.status == Status::Active)
+        .ok_or(AuthError::SessionOver)
+}
+
+/// Whether the address of an account gets more than the mail that asks to confirm it.
+fn may_be_mailed(app: &App, user: &user::Model) -> bool {
+    user.email.is_some() && (user.email_verified_at.is_some() || app.settings.mails_unverified())
 }
 
 /// Opens a session in the transaction of whatever let somebody in.

@@ -1,32 +1,26 @@
 //! Registering and logging in.
 
-use super::{Device, SignedIn, open_session};
+use super::{Device, SignedIn, email, invitations, open_session, passwords};
 use crate::accounts::{self, NewUser};
 use crate::app::App;
 use crate::auth::{AuthError, password_policy};
-use crate::graphql::{UserError, UserErrorCode};
-use crate::settings::Registration;
 
 /// Makes an account and signs its owner in.
 pub async fn register(
     app: &App,
     new: NewUser,
+    invitation: Option<&str>,
     password: String,
     device: &Device,
 ) -> Result<SignedIn, AuthError> {
-    if app.settings.auth.registration == Registration::Closed {
-        return Err(AuthError::RegistrationClosed);
-    }
+    let new = invitations::admit(app, new, invitation).await?;
     let hash = hash_new_password(app, &new, password).await?;
     let (new, hash) = (&new, &hash);
     app.db
         .write(|tx| async move {
-            let user = accounts::create(&tx, new, Some(hash.clone()))
-                .await
-                .map_err(|error| match error {
-                    accounts::AccountError::Refused(errors) => AuthError::Refused(errors),
-                    accounts::AccountError::Db(error) => error.into(),
-                })?;
+            invitations::use_up(&tx, invitation).await?;
+            let user = accounts::create(&tx, new, Some(hash.clone())).await?;
+            email::ask_to_verify(app, &tx, &user).await?;
             open_session(app, &tx, user, Vec::new(), device).await
         })
         .await
@@ -43,30 +37,10 @@ pub async fn hash_new_password(
     password: String,
 ) -> Result<String, AuthError> {
     let mut problems = accounts::problems(new);
-    let local_part = new
-        .email
-        .as_deref()
-        .and_then(|email| email.split('@').next())
-        .unwrap_or_default();
-    let context = [
-        "taskflow",
-        &new.name,
-        new.username.as_deref().unwrap_or_default(),
-        local_part,
-    ];
-    let context = context.map(ToOwned::to_owned);
-    let settings = app.settings.auth.password.clone();
-    let (password, weak) = app
-        .passwords
-        .run(move || {
-            let weak = password_policy::problems(&password, &context, &settings);
-            (password, weak)
-        })
-        .await?;
-    problems
-        .extend(weak.into_iter().map(|message| {
-            UserError::new(UserErrorCode::Invalid, message, &["input", "password"])
-        }));
+    let (username, email) = (new.username.as_deref(), new.email.as_deref());
+    let context = password_policy::context(&new.name, username, email);
+    let (password, weak) = passwords::weaknesses(app, password, context, "password").await?;
+    problems.extend(weak);
     if !problems.is_empty() {
         return Err(AuthError::Refused(problems));
     }

@@ -116,7 +116,7 @@ fn address(text: &str) -> Option<Address> {
 
 /// One harmless line: line breaks and tabs become a space, other control characters and those that turn the direction of
 /// writing go, and the length is cut.
-fn one_line(text: &str, most: usize) -> String {
+pub fn one_line(text: &str, most: usize) -> String {
     let text: String = text.chars().filter(|c| !is_unseen(*c)).collect();
     let words: Vec<&str> = text.split_whitespace().collect();
     // `=?` begins an encoded word (RFC 2047): a reader would decode it, and show what was just taken out.

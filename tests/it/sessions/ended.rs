@@ -53,7 +53,12 @@ async fn an_access_token_ends_with_its_session(#[values(Embedded, Full)] mode: M
 
 #[tokio::test]
 async fn an_access_token_ends_at_the_other_replicas_by_a_hint() {
-    let app = TestApp::start(Full).await;
+    // Nobody looks without one.
+    let settings = [
+        ("TASKFLOW_AUTH__REVOCATION_POLL_SECONDS", "3000"),
+        ("TASKFLOW_AUTH__REVOCATION_STALE_SECONDS", "3001"),
+    ];
+    let app = TestApp::with(Full, &settings).await;
     let other = app.replica().await;
     app.bus_is_up().await;
     other.bus_is_up().await;

@@ -139,6 +139,23 @@ async fn a_token_of_an_older_generation_ends_its_session(#[values(Embedded, Full
 
 #[rstest]
 #[tokio::test]
+async fn a_token_that_nobody_was_given_ends_the_session_it_names(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    // The first 128 bits are those of the session: who knows them had a token of it.
+    let other = |c: char| if c == 'A' { 'B' } else { 'A' };
+    let mut changed: String = ada.refresh_token.chars().take(63).collect();
+    changed.extend(ada.refresh_token.chars().skip(63).map(other));
+    assert_refused(&refresh(&app.anybody(), &changed).await);
+    assert_refused(&refresh(&app.anybody(), &ada.refresh_token).await);
+    is_refused(&ada).await;
+    assert_eq!(app.number(REUSED).await, 1);
+}
+
+#[rstest]
+#[tokio::test]
 async fn many_copies_at_once_end_a_session_once(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let ada = app.person("ada").await;

@@ -1,0 +1,97 @@
+//! What an account is entered with: its address and its password.
+
+use entity::UserId;
+use entity::user::{Column, Entity, Model, Status};
+use entity::user_role::{self, Role};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+
+use super::service::{normal_email, taken};
+use super::{AccountError, store};
+use crate::db::{DbError, Tx};
+
+/// Sets the password of an active account. None when there is no such account, or when `instead_of`
+/// is given and is not the password any more: of two who change it at once, one wins.
+///
+/// # Errors
+/// The database's failure.
+pub async fn set_password(
+    tx: &Tx,
+    user: UserId,
+    instead_of: Option<&str>,
+    hash: &str,
+) -> Result<Option<Model>, DbError> {
+    let now = tx.clock().now();
+    let mut update = Entity::update_many()
+        .col_expr(Column::PasswordHash, Expr::value(hash))
+        .col_expr(Column::PasswordChangedAt, Expr::value(now))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(user))
+        .filter(Column::Status.eq(Status::Active));
+    if let Some(old) = instead_of {
+        update = update.filter(Column::PasswordHash.eq(old));
+    }
+    Ok(update.exec_with_returning(tx.conn()).await?.pop())
+}
+
+/// Notes that the address of an active account is its owner's. False when the account has another
+/// address by now.
+///
+/// # Errors
+/// The database's failure.
+pub async fn confirm_email(tx: &Tx, user: UserId, address: &str) -> Result<bool, DbError> {
+    let done = Entity::update_many()
+        .col_expr(Column::EmailVerifiedAt, Expr::value(tx.clock().now()))
+        .filter(Column::Id.eq(user))
+        .filter(Column::Status.eq(Status::Active))
+        .filter(Column::Email.eq(address))
+        .exec(tx.conn())
+        .await?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Gives an account another address, which is known to be its owner's.
+///
+/// # Errors
+/// [`AccountError::Refused`] when it is somebody's already.
+pub async fn set_email(tx: &Tx, user: UserId, address: &str) -> Result<(), AccountError> {
+    let now = tx.clock().now();
+    let done = Entity::update_many()
+        .col_expr(Column::Email, Expr::value(address))
+        .col_expr(Column::EmailNorm, Expr::value(normal_email(address)))
+        .col_expr(Column::EmailVerifiedAt, Expr::value(now))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.eq(user))
+        .exec(tx.conn())
+        .await;
+    // The database decides who was first; asking it before would leave a gap.
+    done.map_err(|error| taken(error.into()))?;
+    Ok(())
+}
+
+/// Whether somebody has this address, however it is written.
+///
+/// # Errors
+/// The database's failure.
+pub async fn has_account(db: &impl ConnectionTrait, address: &str) -> Result<bool, DbError> {
+    let found = Entity::find().filter(Column::EmailNorm.eq(normal_email(address)));
+    Ok(found.one(db).await?.is_some())
+}
+
+/// The active administrator whose account is the oldest.
+///
+/// # Errors
+/// The database's failure.
+pub async fn first_admin(db: &impl ConnectionTrait) -> Result<Option<Model>, DbError> {
+    let admins = user_role::Entity::find()
+        .filter(user_role::Column::Role.eq(Role::Admin))
+        .all(db)
+        .await?;
+    let ids = admins.into_iter().map(|row| row.user_id).collect();
+    let admins = store::find_many(db, ids).await?;
+    let active = admins
+        .into_iter()
+        .filter(|user| user.status == Status::Active);
+    // Ids are of the time they were made at.
+    Ok(active.min_by_key(|user| user.id.0))
+}

@@ -1,0 +1,107 @@
+//! What a message says, and whether it is still to be said.
+
+mod account;
+mod task;
+
+use entity::{Timestamp, delivery, event, user};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::templates::Rendered;
+use crate::accounts;
+use crate::app::App;
+use crate::auth::events::{EmailChanged, PasswordChanged, SessionReused, TokenIssued};
+use crate::db::DbError;
+use crate::delivery::email;
+use crate::events::Event;
+use crate::tasks::task::TaskAssigned;
+
+/// What to do with a delivery whose time has come.
+pub enum Decision {
+    /// Say it to this address.
+    Send {
+        /// The display name.
+        to_name: String,
+        /// The address.
+        to_address: String,
+        /// The words.
+        words: Rendered,
+    },
+    /// It is not wanted any more.
+    Skip(&'static str),
+}
+
+/// Why there is no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The database failed; trying again may help.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The event or a template is broken; trying again does not help.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Looks once more whether a delivery is wanted, and finds its words.
+pub async fn compose(
+    app: &App,
+    delivery: &delivery::Model,
+    event: &event::Model,
+) -> Result<Decision, ComposeError> {
+    let recipient = app
+        .db
+        .read(|db| async move { accounts::find(&db, delivery.recipient_id).await })
+        .await?;
+    let Some(recipient) = recipient.filter(|user| user.status == user::Status::Active) else {
+        return Ok(Decision::Skip("the account is gone or disabled"));
+    };
+    match event.topic.as_str() {
+        TaskAssigned::TOPIC => task::assigned(app, event, recipient).await,
+        TokenIssued::TOPIC => account::token_issued(app, event, recipient).await,
+        EmailChanged::TOPIC => account::email_changed(app, event, recipient).await,
+        PasswordChanged::TOPIC => account::password_changed(app, event, recipient),
+        SessionReused::TOPIC => account::session_reused(app, recipient),
+        other => Err(ComposeError::Broken(format!(
+            "no message for the topic {other}"
+        ))),
+    }
+}
+
+/// The address of an account, if mail may go there. Whoever registers can type any address, so those
+/// that nobody has confirmed get only the mail that asks to, unless the settings say otherwise.
+fn own_address(app: &App, user: &user::Model) -> Result<String, &'static str> {
+    let Some(address) = &user.email else {
+        return Err("the account has no e-mail address");
+    };
+    if user.email_verified_at.is_none() && !app.settings.mails_unverified() {
+        return Err("the address is not confirmed");
+    }
+    Ok(address.clone())
+}
+
+fn payload<T: DeserializeOwned>(event: &event::Model) -> Result<T, ComposeError> {
+    serde_json::from_value(event.payload.clone())
+        .map_err(|error| ComposeError::Broken(format!("the payload of the event: {error}")))
+}
+
+fn rendered(
+    app: &App,
+    message: &str,
+    words: &(impl Serialize + Sync),
+) -> Result<Rendered, ComposeError> {
+    app.templates
+        .render(message, words)
+        .map_err(|error| ComposeError::Broken(format!("a template: {error}")))
+}
+
+/// The longest name in a text, in characters.
+const MAX_NAME: usize = 100;
+
+/// A name as it stands in a text: nobody's name may look like a line of ours.
+fn one_line(name: &str) -> String {
+    email::one_line(name, MAX_NAME)
+}
+
+fn point_in_time(at: Timestamp) -> String {
+    at.format("%-d %B %Y, %H:%M UTC").to_string()
+}

@@ -16,12 +16,15 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
 use uuid::Uuid;
 
-use crate::accounts::{AccountsQuery, User, UserLoader, load_user};
+use crate::accounts::{
+    AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistMutation, ArtistQuery, Loaders,
+    User, find_artist, load_user,
+};
 use crate::app::App;
 use crate::auth::{
-    self, EmailMutation, InvitationMutation, LockoutMutation, PasswordMutation, PasswordQuery,
-    Session, SessionConnection, SessionMutation, SessionQuery, SignInMutation, TokenQuery,
-    find_sessions,
+    self, ArtistSignInMutation, EmailMutation, InvitationMutation, LockoutMutation,
+    PasswordMutation, PasswordQuery, Session, SessionConnection, SessionMutation, SessionQuery,
+    SignInMutation, TokenQuery, find_sessions,
 };
 use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
@@ -39,6 +42,7 @@ const AUTH_FIELDS: &[&str] = &[
     "login",
     "refreshToken",
     "register",
+    "registerArtist",
     "requestEmailChange",
     "requestPasswordReset",
     "resetPassword",
@@ -51,7 +55,7 @@ const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
 
 /// Fields that answer a page of a list, by name; a test compares them with the schema.
-const LIST_FIELDS: &[&str] = &["sessions", "tasks", "users"];
+const LIST_FIELDS: &[&str] = &["artists", "sessions", "tasks", "users"];
 
 /// Fields that answer something for each of their `ids`.
 const BY_ID_FIELDS: &[&str] = &["nodes"];
@@ -63,6 +67,8 @@ const MOST_NODES: usize = 100;
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "The id, good everywhere."))]
 pub enum Node {
+    /// An artist.
+    Artist(Artist),
     /// A person.
     User(User),
     /// A task.
@@ -114,7 +120,7 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
             .remove(&SessionId(id))
             .map(Node::Session)
             .ok_or_else(|| no_such(Kind::Session)),
-        (kind @ Kind::Artist, _) => Err(no_such(kind)),
+        (Kind::Artist, id) => artist(ctx, UserId(id)).await,
     }
 }
 
@@ -124,6 +130,10 @@ async fn user(ctx: &Context<'_>, id: UserId) -> Result<Node, ApiError> {
         .ok_or_else(|| no_such(Kind::User))
 }
 
+async fn artist(ctx: &Context<'_>, id: UserId) -> Result<Node, ApiError> {
+    find_artist(ctx, id).await.map(Node::Artist)
+}
+
 fn no_such(kind: Kind) -> ApiError {
     ApiError::new(
         ErrorCode::NotFound,
@@ -131,7 +141,7 @@ fn no_such(kind: Kind) -> ApiError {
     )
 }
 
-/// Each kind is loaded at once: tasks and sessions by one query, users by their loader.
+/// Each kind is loaded at once: tasks and sessions by one query, people by their loaders.
 async fn nodes(
     ctx: &Context<'_>,
     ids: &[ID],
@@ -159,7 +169,7 @@ async fn nodes(
                 Some(session) => Ok(Node::Session(session.clone())),
                 None => Err(no_such(Kind::Session)),
             },
-            (kind @ Kind::Artist, _) => Err(no_such(kind)),
+            (Kind::Artist, id) => artist(ctx, UserId(id)).await,
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -170,6 +180,7 @@ async fn nodes(
 pub struct Query(
     NodeQuery,
     AccountsQuery,
+    ArtistQuery,
     SessionQuery,
     TokenQuery,
     PasswordQuery,
@@ -185,6 +196,10 @@ pub struct Mutation(
     PasswordMutation,
     EmailMutation,
     InvitationMutation,
+    ArtistSignInMutation,
+    AccountsMutation,
+    ArtistMutation,
+    AdminMutation,
     TaskMutation,
 );
 
@@ -206,6 +221,9 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     // Types of the library that it does not describe, or not for clients.
     .override_output_type_description::<Connection<OpaqueCursor, Task>>(
         "A page of a list of tasks.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Artist>>(
+        "A page of a list of artists.",
     )
     .override_output_type_description::<Connection<OpaqueCursor, User>>(
         "A page of a list of people.",
@@ -309,7 +327,7 @@ impl Api {
             .into_request()
             .data(self.app.clone())
             .data(context)
-            .data(UserLoader::default())
+            .data(Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);

@@ -1,9 +1,12 @@
 //! What makes a user an artist.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{FromJsonQueryResult, Order, QueryOrder};
+use sea_orm::sea_query::{LikeExpr, SimpleExpr};
+use sea_orm::{Condition, DbBackend, FromJsonQueryResult, Order, QueryOrder};
 use serde::{Deserialize, Serialize};
 
+use crate::user::escape_like;
+use crate::user_role::{self, Role};
 use crate::{Timestamp, UserId};
 
 /// Words for what somebody plays.
@@ -57,12 +60,36 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// Every artist: a profile is kept, but not shown, while its owner has not the role.
+    pub fn artists() -> Select<Self> {
+        Self::find().filter(Column::UserId.in_subquery(user_role::find_holders(Role::Artist)))
+    }
+
     /// Every artist whose account is active, by stage name.
     pub fn directory() -> Select<Self> {
         let active = crate::user::Entity::find_active_ids();
-        Self::find()
+        Self::artists()
             .filter(Column::UserId.in_subquery(active))
             .order_by(Column::StageNameNorm, Order::Asc)
             .order_by(Column::UserId, Order::Asc)
     }
+}
+
+/// Artists whose stage name contains the text, which must be in lower case.
+pub fn matches(text: &str) -> Condition {
+    let pattern = LikeExpr::new(format!("%{}%", escape_like(text))).escape('\\');
+    Condition::all().add(Column::StageNameNorm.like(pattern))
+}
+
+/// Artists who play this, which must be in lower case. The list of genres is JSON, and the
+/// databases look into it by different words.
+pub fn plays(backend: DbBackend, genre: &str) -> SimpleExpr {
+    if backend == DbBackend::Postgres {
+        let list = serde_json::json!([genre]).to_string();
+        return Expr::cust_with_values("genres @> CAST($1 AS jsonb)", [list]);
+    }
+    Expr::cust_with_values(
+        "EXISTS (SELECT 1 FROM json_each(genres) WHERE json_each.value = ?)",
+        [genre],
+    )
 }

@@ -77,10 +77,10 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
-    /// Every active user, as a signed-in person may list them: a server is one team. Sorted by name.
-    pub fn directory() -> Select<Self> {
+    /// Every user with this status, by name.
+    pub fn directory(status: Status) -> Select<Self> {
         Self::find()
-            .filter(Column::Status.eq(Status::Active))
+            .filter(Column::Status.eq(status))
             .order_by(Column::NameNorm, Order::Asc)
             .order_by(Column::Id, Order::Asc)
     }
@@ -102,6 +102,13 @@ pub fn matches(text: &str) -> Condition {
     Condition::any()
         .add(Column::NameNorm.like(pattern.clone()))
         .add(Column::UsernameNorm.like(pattern))
+}
+
+/// The same, or whose e-mail address contains the text: for those who may see addresses.
+pub fn matches_with_address(text: &str) -> Condition {
+    let pattern =
+        sea_orm::sea_query::LikeExpr::new(format!("%{}%", escape_like(text))).escape('\\');
+    matches(text).add(Column::EmailNorm.like(pattern))
 }
 
 /// Takes the meaning out of `%`, `_` and `\` in a pattern of LIKE.

@@ -1,12 +1,27 @@
 //! What a user may do beyond what everyone may.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::SelectStatement;
+use sea_orm::{QuerySelect, QueryTrait};
 use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, UserId};
 
 /// A role. Everyone signed in is a user; only what is more has a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    EnumIter,
+    DeriveActiveEnum,
+    Serialize,
+    Deserialize,
+)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -40,3 +55,12 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// The ids of the users who have a role, for the selectors of other tables.
+pub fn find_holders(role: Role) -> SelectStatement {
+    Entity::find()
+        .select_only()
+        .column(Column::UserId)
+        .filter(Column::Role.eq(role))
+        .into_query()
+}

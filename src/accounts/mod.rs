@@ -8,10 +8,20 @@ mod policy;
 mod service;
 mod store;
 
-pub use self::api::{AccountsQuery, User, UserLoader, Viewer, load_user};
+pub use self::api::{
+    AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistLinkInput, ArtistMutation,
+    ArtistQuery, Loaders, User, Viewer, find_artist, load_user,
+};
 pub use self::credentials::{confirm_email, first_admin, has_account, set_email, set_password};
 pub use self::error::AccountError;
+pub use self::policy::Actor;
 pub use self::service::{
-    NewUser, create, find_by_login_name, folded, grant, normal_email, problems,
+    ArtistDetails, NewAccount, NewUser, create, create_artist, create_user, disable_user,
+    enable_user, find_by_login_name, folded, grant, list_users, normal_email, problems,
+    set_user_roles,
 };
-pub use self::store::{find, note_login, raise_epoch, roles, set_better_hash, taken_names};
+use self::store::artists::ArtistFilter;
+pub use self::store::{
+    DirectoryFilter, find, note_login, raise_epoch, roles, roles_of_many, set_better_hash,
+    taken_names,
+};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::accounts::AccountError;
 use crate::db::{DbError, WriteError};
 use crate::graphql::{ApiError, ErrorCode, UserError, UserErrorCode};
 
@@ -67,15 +66,6 @@ impl AuthError {
         let message = "This link is not good any more: it was used, it is over, or another one was \
             sent later. Ask for a new one.";
         Self::refused(UserErrorCode::InvalidToken, message, field)
-    }
-}
-
-impl From<AccountError> for AuthError {
-    fn from(error: AccountError) -> Self {
-        match error {
-            AccountError::Refused(errors) => Self::Refused(errors),
-            AccountError::Db(error) => error.into(),
-        }
     }
 }
 

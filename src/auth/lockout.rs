@@ -266,7 +266,6 @@ impl Try {
 }
 
 /// Lifts the locks of an account: for one network and what is counted from everywhere, or all.
-/// Answers whether there were any.
 ///
 /// # Errors
 /// The database's failure.
@@ -275,18 +274,19 @@ pub async fn lift(
     user: UserId,
     only: Option<String>,
     actor: Option<UserId>,
-) -> Result<bool, DbError> {
+) -> Result<(), DbError> {
     let mut delete = Entity::delete_many().filter(Column::Account.eq(user.0));
     if let Some(network) = &only {
         delete = delete.filter(Column::Network.is_in([network, EVERYWHERE]));
     }
-    let lifted = delete.exec(tx.conn()).await?.rows_affected > 0;
-    let unlocked = AccountUnlocked {
-        user_id: user,
-        network: only,
-    };
-    events::append(tx, &unlocked, actor).await?;
-    Ok(lifted)
+    if delete.exec(tx.conn()).await?.rows_affected > 0 {
+        let unlocked = AccountUnlocked {
+            user_id: user,
+            network: only,
+        };
+        events::append(tx, &unlocked, actor).await?;
+    }
+    Ok(())
 }
 
 struct Row {

@@ -24,13 +24,14 @@ mod tokens;
 pub use self::access::{authenticate, caller_now};
 pub use self::active::{count_sessions, keep_counting_sessions};
 pub use self::api::{
-    EmailMutation, InvitationMutation, LockoutMutation, PasswordMutation, PasswordQuery, Session,
-    SessionConnection, SessionMutation, SessionQuery, SignInMutation, TokenQuery, find_sessions,
+    ArtistSignInMutation, EmailMutation, InvitationMutation, LockoutMutation, PasswordMutation,
+    PasswordQuery, Session, SessionConnection, SessionMutation, SessionQuery, SignInMutation,
+    TokenQuery, find_sessions,
 };
 pub use self::error::AuthError;
 pub use self::hashes::Stored;
 pub use self::keys::{KeyError, Keys};
 pub use self::passwords::{Fit, Passwords};
-pub use self::revocations::Revocations;
+pub use self::revocations::{Revocations, end_sessions_of, raise_epoch};
 pub use self::service::{Imported, ImportedUser, hash_new_password, import_users, invite};
 pub use self::tokens::{TokenError, Tokens, Verified};

@@ -179,7 +179,7 @@ impl Tokens {
         &self.keys.public
     }
 
-    /// What the tokens that are sent by mail are derived with.
+    /// What the tokens are derived with that are sent by mail.
     pub fn mail_keys(&self) -> &MailKeys {
         &self.keys.mail
     }

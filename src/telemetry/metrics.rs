@@ -34,6 +34,7 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "jobs_finished_total",
         "Attempts of jobs by kind and outcome."
     );
+    ::metrics::describe_counter!("auth_registrations_total", "Accounts that were made.");
     ::metrics::describe_counter!("bus_hints_dropped_total", "Hints dropped by a full queue.");
     ::metrics::describe_counter!(
         "bus_publish_failures_total",

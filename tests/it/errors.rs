@@ -16,6 +16,7 @@ use crate::support::{Person, Reply, Socket, TestApp};
 const NO_TASK: &str = "task_01h455vb4pex5vsknk084sn02q";
 const NO_USER: &str = "user_01h455vb4pex5vsknk084sn02q";
 const NO_SESSION: &str = "session_01h455vb4pex5vsknk084sn02q";
+const NO_ARTIST: &str = "artist_01h455vb4pex5vsknk084sn02q";
 
 /// Who may use a field at the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ use Who::{Anybody, SignedIn};
 
 /// The smallest operation for every field at a root. A new field needs a row here.
 const ROOTS: &[(&str, &str, Who, &str)] = &[
+    ("query", "artist", SignedIn, "artist(id: $artist) { id }"),
+    ("query", "artists", SignedIn, "artists { totalCount }"),
     ("query", "node", SignedIn, "node(id: $task) { id }"),
     ("query", "nodes", SignedIn, "nodes(ids: [$task]) { id }"),
     (
@@ -73,9 +76,27 @@ const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "createUser",
+        SignedIn,
+        "createUser(input: {username: \"x\", name: \"x\"}) { user { id } }",
+    ),
+    (
+        "mutation",
         "deleteTask",
         SignedIn,
         "deleteTask(input: {id: $task}) { deletedTaskId }",
+    ),
+    (
+        "mutation",
+        "disableUser",
+        SignedIn,
+        "disableUser(input: {id: $user}) { user { id } }",
+    ),
+    (
+        "mutation",
+        "enableUser",
+        SignedIn,
+        "enableUser(input: {id: $user}) { user { id } }",
     ),
     (
         "mutation",
@@ -101,6 +122,13 @@ const ROOTS: &[(&str, &str, Who, &str)] = &[
         "register",
         Anybody,
         "register(input: {username: \"x\", name: \"x\", password: \"x\"}) { userErrors { code } }",
+    ),
+    (
+        "mutation",
+        "registerArtist",
+        Anybody,
+        "registerArtist(input: {username: \"x\", name: \"x\", password: \"x\", stageName: \"x\"}) {
+           userErrors { code } }",
     ),
     (
         "mutation",
@@ -140,6 +168,12 @@ const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "setUserRoles",
+        SignedIn,
+        "setUserRoles(input: {id: $user, roles: []}) { user { id } }",
+    ),
+    (
+        "mutation",
         "unassignTask",
         SignedIn,
         "unassignTask(input: {taskId: $task}) { task { id } }",
@@ -152,9 +186,33 @@ const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "unlockUser",
+        SignedIn,
+        "unlockUser(input: {id: $user}) { user { id } }",
+    ),
+    (
+        "mutation",
+        "updateArtist",
+        SignedIn,
+        "updateArtist(input: {stageName: \"x\"}) { artist { id } }",
+    ),
+    (
+        "mutation",
+        "updateProfile",
+        SignedIn,
+        "updateProfile(input: {name: \"x\"}) { user { id } }",
+    ),
+    (
+        "mutation",
         "updateTask",
         SignedIn,
         "updateTask(input: {id: $task, title: \"x\"}) { task { id } }",
+    ),
+    (
+        "mutation",
+        "updateUser",
+        SignedIn,
+        "updateUser(input: {id: $user, name: \"x\"}) { user { id } }",
     ),
     (
         "mutation",
@@ -171,7 +229,8 @@ fn document(operation: &str, selection: &str) -> String {
     let selection = selection
         .replace("$task", &format!("\"{NO_TASK}\""))
         .replace("$user", &format!("\"{NO_USER}\""))
-        .replace("$session", &format!("\"{NO_SESSION}\""));
+        .replace("$session", &format!("\"{NO_SESSION}\""))
+        .replace("$artist", &format!("\"{NO_ARTIST}\""));
     format!("{operation} {{ {selection} }}")
 }
 

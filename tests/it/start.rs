@@ -354,6 +354,58 @@ async fn dead_jobs_are_listed_on_the_command_line(#[values(Embedded, Full)] mode
     assert!(!format!("{said}{}", server.output()).contains("bob@example.org"));
 }
 
+#[rstest]
+#[tokio::test]
+async fn accounts_are_looked_after_on_the_command_line(#[values(Embedded, Full)] mode: Mode) {
+    let site = Site::new(mode, &[]).await;
+    let admin = |args: &[&str]| at(&site, &[], &[&["admin"], args].concat(), "");
+    let made = |name: &str, more: &[&str]| {
+        let args = ["create-user", "--username", name, "--name", name];
+        let done = admin(&[&args[..], more].concat());
+        assert_eq!(done.status, Some(0), "{done:?}");
+    };
+    made("root1", &["--admin"]);
+    made("ada", &["--role", "artist", "--role", "service"]);
+    let list = |more: &[&str]| {
+        let done = admin(&[&["users", "list"], more].concat());
+        assert_eq!(done.status, Some(0), "{done:?}");
+        let cells = |line: &str| {
+            line.split_whitespace()
+                .skip(1)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        done.out.lines().map(cells).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(&[]),
+        [
+            "active artist,service,user ada - ada",
+            "active admin,user root1 - root1"
+        ]
+    );
+    assert_eq!(admin(&["users", "disable", "ADA"]).status, Some(0));
+    assert_eq!(
+        list(&["--disabled"]),
+        ["disabled artist,service,user ada - ada"]
+    );
+    assert_eq!(admin(&["users", "enable", "ada"]).status, Some(0));
+    let done = admin(&["users", "roles", "ada", "admin"]);
+    assert_eq!(done.out, "ada has the roles: admin,user\n");
+    assert_eq!(list(&["--role", "admin"]).len(), 2);
+    assert_eq!(admin(&["users", "roles", "root1"]).status, Some(0));
+    // The same rules as over the API.
+    for args in [
+        &["users", "disable", "ada"][..],
+        &["users", "roles", "ada"],
+        &["users", "disable", "nobody"],
+        &["users", "roles", "ada", "king"],
+    ] {
+        let done = admin(args);
+        assert_ne!(done.status, Some(0), "{done:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_lines_at_start_name_pages_that_are_there() {
     let site = Site::new(Embedded, &[]).await;

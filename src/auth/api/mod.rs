@@ -1,5 +1,6 @@
 //! Who someone is, in GraphQL: one file a subject.
 
+mod artists;
 mod email;
 mod invitations;
 mod lockout;
@@ -11,6 +12,7 @@ mod tokens;
 use async_graphql::SimpleObject;
 use chrono::{DateTime, Utc};
 
+pub use self::artists::ArtistSignInMutation;
 pub use self::email::EmailMutation;
 pub use self::invitations::InvitationMutation;
 pub use self::lockout::LockoutMutation;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use async_graphql::{Context, InputObject, Object};
 
 use super::{AuthPayload, payload};
-use crate::accounts::{NewUser, folded};
+use crate::accounts::{ArtistDetails, NewUser, folded};
 use crate::app::AppExt;
 use crate::auth::lockout::network_of;
-use crate::auth::service::{self, Credentials, Device};
+use crate::auth::service::{self, Credentials, Device, SignUp};
 use crate::graphql::{ApiError, ContextExt};
 use crate::limits::{Bucket, Charge, Key};
 
@@ -16,19 +16,19 @@ use crate::limits::{Bucket, Charge, Key};
 #[derive(InputObject)]
 pub struct RegisterInput {
     /// The e-mail address: where notices go, and one way to log in.
-    email: Option<String>,
+    pub(super) email: Option<String>,
     /// The user name, 3 to 50 letters and digits: the other way to log in.
-    username: Option<String>,
+    pub(super) username: Option<String>,
     /// The password: at least 12 characters with an upper-case and a lower-case letter, a digit
     /// and a symbol, unless the server is set otherwise.
-    password: String,
+    pub(super) password: String,
     /// The display name, 1 to 100 characters.
-    name: String,
-    /// What to call this device in the list of sessions, at most 100 characters.
-    device_name: Option<String>,
+    pub(super) name: String,
     /// The token of an invitation: what stands behind `#invitation=` in the link of its mail. The
     /// account then has the invited address, which need not be given, and it counts as confirmed.
-    invitation: Option<String>,
+    pub(super) invitation: Option<String>,
+    /// What to call this device in the list of sessions, at most 100 characters.
+    pub(super) device_name: Option<String>,
 }
 
 /// Who logs in.
@@ -56,12 +56,7 @@ impl SignInMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The account to make.")] input: RegisterInput,
     ) -> Result<AuthPayload, ApiError> {
-        let device = Device::new(input.device_name.as_deref(), ctx.client());
-        let new = NewUser::tidy(input.email, input.username, &input.name);
-        let names = [&new.email, &new.username].into_iter().flatten();
-        count(ctx, Bucket::RegisterAddress, Bucket::RegisterAccount, names).await?;
-        let invitation = input.invitation.as_deref();
-        payload(service::register(ctx.app(), new, invitation, input.password, &device).await)
+        register(ctx, input, None).await
     }
 
     /// Signs somebody in by e-mail address or user name.
@@ -83,6 +78,25 @@ impl SignInMutation {
         };
         payload(service::login(ctx.app(), credentials, &device).await)
     }
+}
+
+/// Makes an account, of an artist when there are details of one.
+pub async fn register(
+    ctx: &Context<'_>,
+    input: RegisterInput,
+    artist: Option<ArtistDetails>,
+) -> Result<AuthPayload, ApiError> {
+    let device = Device::new(input.device_name.as_deref(), ctx.client());
+    let new = NewUser::tidy(input.email, input.username, &input.name);
+    let names = [&new.email, &new.username].into_iter().flatten();
+    count(ctx, Bucket::RegisterAddress, Bucket::RegisterAccount, names).await?;
+    let account = SignUp {
+        user: new,
+        artist,
+        invitation: input.invitation,
+        password: input.password,
+    };
+    payload(service::register(ctx.app(), account, &device).await)
 }
 
 /// Counts a try, by the address it came from and by the names that were typed.

@@ -159,7 +159,7 @@ pub async fn confirm_email_change(app: &App, token: &str) -> Result<(), AuthErro
                         "Somebody else has an account with this address by now.",
                         "token",
                     ),
-                    AccountError::Db(error) => error.into(),
+                    error => error.into(),
                 })?;
             let told = user.email.is_some() && may_be_mailed(app, &user);
             let changed = EmailChanged {

@@ -54,8 +54,6 @@ pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Impor
         .write(|tx| async move { make_all(&tx, batch).await })
         .await;
     match together {
-        Ok(made) => Ok(made),
-        Err(AccountError::Db(error)) => Err(error.into()),
         // Somebody registered with one of the names at this moment: each by itself, then.
         Err(AccountError::Refused(_)) => {
             let mut made = Vec::with_capacity(batch.len());
@@ -65,15 +63,15 @@ pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Impor
                     .write(|tx| async move { make_all(&tx, one).await })
                     .await;
                 match result {
-                    Ok(one) => made.extend(one),
-                    Err(AccountError::Db(error)) => return Err(error.into()),
                     Err(AccountError::Refused(errors)) => {
                         made.push(Err(errors.into_iter().map(|error| error.message).collect()));
                     }
+                    one => made.extend(one?),
                 }
             }
             Ok(made)
         }
+        made => Ok(made?),
     }
 }
 

@@ -25,7 +25,7 @@ pub use self::lockout::unlock;
 pub use self::login::{Credentials, login};
 pub use self::passwords::{change_password, request_password_reset, reset_password, strength};
 pub use self::sessions::{logout, refresh, revoke, revoke_others};
-pub use self::sign_in::{hash_new_password, register};
+pub use self::sign_in::{SignUp, hash_new_password, register};
 use super::{AuthError, store};
 use crate::accounts;
 use crate::app::App;

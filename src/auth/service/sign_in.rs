@@ -1,27 +1,52 @@
-//! Registering and logging in.
+//! Registering.
+
+use entity::user_role::Role;
 
 use super::{Device, SignedIn, email, invitations, open_session, passwords};
-use crate::accounts::{self, NewUser};
+use crate::accounts::{self, ArtistDetails, NewUser};
 use crate::app::App;
 use crate::auth::{AuthError, password_policy};
+use crate::graphql::UserError;
+
+/// The account somebody registers.
+#[derive(Debug)]
+pub struct SignUp {
+    /// Who.
+    pub user: NewUser,
+    /// What makes them an artist, if they are one.
+    pub artist: Option<ArtistDetails>,
+    /// The token of an invitation.
+    pub invitation: Option<String>,
+    /// The password.
+    pub password: String,
+}
 
 /// Makes an account and signs its owner in.
-pub async fn register(
-    app: &App,
-    new: NewUser,
-    invitation: Option<&str>,
-    password: String,
-    device: &Device,
-) -> Result<SignedIn, AuthError> {
-    let new = invitations::admit(app, new, invitation).await?;
-    let hash = hash_new_password(app, &new, password).await?;
-    let (new, hash) = (&new, &hash);
+pub async fn register(app: &App, account: SignUp, device: &Device) -> Result<SignedIn, AuthError> {
+    let SignUp {
+        user,
+        artist,
+        invitation,
+        password,
+    } = account;
+    let invitation = invitation.as_deref();
+    let new = invitations::admit(app, user, invitation).await?;
+    let (artist, of_artist) = artist.map(|artist| artist.checked(app)).unzip();
+    let mut problems = accounts::problems(&new);
+    problems.extend(of_artist.unwrap_or_default());
+    let hash = hash_checked(app, &new, problems, password).await?;
+    let (new, artist, hash) = (&new, &artist, &hash);
     app.db
         .write(|tx| async move {
             invitations::use_up(&tx, invitation).await?;
             let user = accounts::create(&tx, new, Some(hash.clone())).await?;
+            let mut roles = Vec::new();
+            if let Some(artist) = artist {
+                accounts::create_artist(&tx, user.id, artist, Some(user.id)).await?;
+                roles.push(Role::Artist);
+            }
             email::ask_to_verify(app, &tx, &user).await?;
-            open_session(app, &tx, user, Vec::new(), device).await
+            open_session(app, &tx, user, roles, device).await
         })
         .await
 }
@@ -36,7 +61,16 @@ pub async fn hash_new_password(
     new: &NewUser,
     password: String,
 ) -> Result<String, AuthError> {
-    let mut problems = accounts::problems(new);
+    hash_checked(app, new, accounts::problems(new), password).await
+}
+
+/// The same with the problems that were found before.
+async fn hash_checked(
+    app: &App,
+    new: &NewUser,
+    mut problems: Vec<UserError>,
+    password: String,
+) -> Result<String, AuthError> {
     let (username, email) = (new.username.as_deref(), new.email.as_deref());
     let context = password_policy::context(&new.name, username, email);
     let (password, weak) = passwords::weaknesses(app, password, context, "password").await?;

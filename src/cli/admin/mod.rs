@@ -1,12 +1,15 @@
 //! `taskflow admin`: looks after an installation.
 
+mod users;
+
+use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use entity::user_role::Role;
 
-use crate::accounts::{self, AccountError, NewUser};
+use crate::accounts::{self, AccountError, Actor, NewAccount, NewUser};
 use crate::app::App;
 use crate::auth::{self, AuthError};
 use crate::crypto;
@@ -23,6 +26,9 @@ pub enum Command {
     ImportUsers(super::import::Import),
     /// Invite somebody by mail to make an account.
     Invite(Invite),
+    /// Look after the accounts.
+    #[command(subcommand)]
+    Users(users::Command),
     /// Look at the jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -42,6 +48,9 @@ pub struct CreateUser {
     /// Let the account see and edit everything.
     #[arg(long)]
     admin: bool,
+    /// What the account may do; may be given more than once.
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<users::RoleName>,
     /// Read the password from the first line of the standard input.
     #[arg(long)]
     password_stdin: bool,
@@ -73,6 +82,7 @@ pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::CreateUser(args) => create_user(&app, args).await,
         Command::ImportUsers(args) => super::import::run(&app, args).await,
         Command::Invite(args) => invite(&app, args).await,
+        Command::Users(command) => users::run(&app, command).await,
         Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
     }
 }
@@ -90,25 +100,14 @@ async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
         // Longer than anyone guesses, and of every class the policy may ask for.
         (format!("{}-aA1", crypto::random_token()), true)
     };
-    let hash = match auth::hash_new_password(app, &new, password.clone()).await {
-        Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
-        result => result?,
+    let mut roles: BTreeSet<Role> = args.roles.into_iter().map(Into::into).collect();
+    roles.extend(args.admin.then_some(Role::Admin));
+    let new = NewAccount {
+        user: new,
+        password: Some(password.clone()),
+        roles,
     };
-    let (new, hash, admin) = (&new, &hash, args.admin);
-    let user = app
-        .db
-        .write(|tx| async move {
-            let user = accounts::create(&tx, new, Some(hash.clone())).await?;
-            if admin {
-                accounts::grant(&tx, user.id, Role::Admin).await?;
-            }
-            Ok::<_, AccountError>(user)
-        })
-        .await;
-    let user = match user {
-        Err(AccountError::Refused(problems)) => bail!(in_lines(&problems)),
-        result => result?,
-    };
+    let user = in_words(accounts::create_user(app, Actor::CommandLine, new).await)?;
     println!("made the account of {}", user.name);
     if made {
         println!("password: {password}");
@@ -139,6 +138,14 @@ async fn invite(app: &App, args: Invite) -> anyhow::Result<()> {
         Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
         Err(AuthError::NotAdmin) => bail!("{} is no administrator", by.name),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What was done, or what is wrong, a line each.
+fn in_words<T>(result: Result<T, AccountError>) -> anyhow::Result<T> {
+    match result {
+        Err(AccountError::Refused(problems)) => bail!(in_lines(&problems)),
+        result => Ok(result?),
     }
 }
 

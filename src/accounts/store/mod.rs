@@ -1,14 +1,16 @@
 //! The statements about users.
 
-use std::collections::HashSet;
+pub mod artists;
+
+use std::collections::{HashMap, HashSet};
 
 use entity::user::{self, Column, Entity, Model};
 use entity::user_role::{self, Role};
 use entity::{Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 
 use crate::db::keyset::{self, Key};
@@ -75,13 +77,43 @@ pub async fn taken_names(
     Ok(names.flatten().collect())
 }
 
-/// A page of the directory, narrowed by a text in lower case.
+/// Which people a list has.
+#[derive(Clone, Debug)]
+pub struct DirectoryFilter {
+    /// A text in lower case.
+    pub search: Option<String>,
+    /// Whether the text may be in the address, too.
+    pub by_address: bool,
+    /// Whether their accounts may be used.
+    pub status: user::Status,
+    /// Only who has this role.
+    pub role: Option<Role>,
+}
+
+impl DirectoryFilter {
+    fn select(&self) -> Select<Entity> {
+        let mut query = Entity::directory(self.status);
+        if let Some(text) = &self.search {
+            query = query.filter(if self.by_address {
+                user::matches_with_address(text)
+            } else {
+                user::matches(text)
+            });
+        }
+        if let Some(role) = self.role {
+            query = query.filter(Column::Id.in_subquery(user_role::find_holders(role)));
+        }
+        query
+    }
+}
+
+/// A page of the directory.
 pub async fn directory(
     db: &impl ConnectionTrait,
-    search: Option<&str>,
+    filter: &DirectoryFilter,
     page: &Page<DirectoryKeys>,
 ) -> Result<Vec<Model>, DbError> {
-    let mut query = Entity::directory().filter(matching(search));
+    let mut query = filter.select();
     if let Some((name, id)) = &page.after {
         query = query.filter(keyset::after(&[
             Key {
@@ -99,20 +131,67 @@ pub async fn directory(
     Ok(query.limit(page.limit()).all(db).await?)
 }
 
-/// How many people the directory has, narrowed by a text in lower case.
+/// How many people the directory has.
 pub async fn count_directory(
     db: &impl ConnectionTrait,
-    search: Option<&str>,
+    filter: &DirectoryFilter,
 ) -> Result<u64, DbError> {
-    use sea_orm::PaginatorTrait;
-    Ok(Entity::directory()
-        .filter(matching(search))
-        .count(db)
+    Ok(filter.select().count(db).await?)
+}
+
+/// A user and nobody else's hands on it until the end of the transaction.
+pub async fn lock(tx: &Tx, id: UserId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(tx.conn())
         .await?)
 }
 
-fn matching(search: Option<&str>) -> Condition {
-    search.map_or_else(Condition::all, user::matches)
+/// The same of some users and of all administrators, in the order of their ids: two transactions
+/// that ask for the same people cannot wait for each other.
+pub async fn lock_with_admins(tx: &Tx, ids: &[UserId]) -> Result<Vec<Model>, DbError> {
+    let wanted = Condition::any()
+        .add(Column::Id.is_in(ids.iter().copied()))
+        .add(Column::Id.in_subquery(user_role::find_holders(Role::Admin)));
+    Ok(Entity::find()
+        .filter(wanted)
+        .order_by(Column::Id, Order::Asc)
+        .lock_exclusive()
+        .all(tx.conn())
+        .await?)
+}
+
+/// Writes a user that was locked before.
+pub async fn save(tx: &Tx, user: Model) -> Result<(), DbError> {
+    let row = user.into_active_model().reset_all();
+    Entity::update(row).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// The roles of some users. Who has none is not among the keys.
+pub async fn roles_of_many(
+    db: &impl ConnectionTrait,
+    users: Vec<UserId>,
+) -> Result<HashMap<UserId, Vec<Role>>, DbError> {
+    let rows = user_role::Entity::find()
+        .filter(user_role::Column::UserId.is_in(users))
+        .all(db)
+        .await?;
+    let mut roles: HashMap<UserId, Vec<Role>> = HashMap::new();
+    for row in rows {
+        roles.entry(row.user_id).or_default().push(row.role);
+    }
+    Ok(roles)
+}
+
+/// Takes roles from a user.
+pub async fn take_roles(tx: &Tx, user: UserId, roles: &[Role]) -> Result<(), DbError> {
+    user_role::Entity::delete_many()
+        .filter(user_role::Column::UserId.eq(user))
+        .filter(user_role::Column::Role.is_in(roles.iter().copied()))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// The roles of a user.

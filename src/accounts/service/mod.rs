@@ -1,15 +1,27 @@
-//! What can be done with accounts.
+//! What can be done with accounts: making one, and a file for each other subject.
+
+mod admin;
+mod artists;
+mod checks;
+mod profile;
 
 use entity::UserId;
 use entity::user::{Model, Status};
 use entity::user_role::Role;
 
+pub use self::admin::{
+    NewAccount, create_user, disable_user, enable_user, set_user_roles, unlock_user,
+};
+pub use self::artists::{ArtistDetails, LinkText, create_artist, update_artist};
+use self::checks::{NAME_CHARS, is_line};
+pub use self::profile::{ProfileChanges, update_profile, update_user};
 use super::events::UserCreated;
-use super::{AccountError, store};
+use super::store::DirectoryFilter;
+use super::{AccountError, Actor, policy, store};
 use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
 use crate::events;
-use crate::graphql::{UserError, UserErrorCode};
+use crate::graphql::{Page, UserError, UserErrorCode};
 
 /// The account somebody wants.
 #[derive(Clone, Debug, Default)]
@@ -58,17 +70,22 @@ pub fn problems(new: &NewUser) -> Vec<UserError> {
     {
         add("This is not an e-mail address.", "email");
     }
-    if let Some(username) = &new.username {
-        let length = username.chars().count();
-        if !(3..=50).contains(&length) || !username.chars().all(|c| c.is_ascii_alphanumeric()) {
-            add("A user name has 3 to 50 letters and digits.", "username");
-        }
+    if let Some(username) = &new.username
+        && !is_username(username)
+    {
+        add(USERNAME_RULE, "username");
     }
-    let length = new.name.chars().count();
-    if !(1..=100).contains(&length) || new.name.chars().any(char::is_control) {
-        add("A name has 1 to 100 characters, in one line.", "name");
+    if !is_line(&new.name, NAME_CHARS) {
+        add(NAME_RULE, "name");
     }
     problems
+}
+
+const USERNAME_RULE: &str = "A user name has 3 to 50 letters and digits.";
+const NAME_RULE: &str = "A name has 1 to 100 characters, in one line.";
+
+fn is_username(username: &str) -> bool {
+    (3..=50).contains(&username.len()) && username.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 /// The one form of all ways to write an address: two accounts must not share a mailbox. The local
@@ -97,10 +114,22 @@ pub async fn create(
     new: &NewUser,
     password_hash: Option<String>,
 ) -> Result<Model, AccountError> {
+    let id = UserId(new_id(tx.clock()));
+    create_as(tx, id, new, password_hash, Some(id)).await
+}
+
+/// The same for somebody else.
+async fn create_as(
+    tx: &Tx,
+    id: UserId,
+    new: &NewUser,
+    password_hash: Option<String>,
+    actor: Option<UserId>,
+) -> Result<Model, AccountError> {
     let now = tx.clock().now();
     let password_changed_at = password_hash.as_ref().map(|_| now);
     let user = Model {
-        id: UserId(new_id(tx.clock())),
+        id,
         email: new.email.clone(),
         email_norm: new.email.as_deref().and_then(normal_email),
         username: new.username.clone(),
@@ -125,7 +154,8 @@ pub async fn create(
     };
     // The database decides who was first; asking it before would leave a gap.
     store::insert(tx, user.clone()).await.map_err(taken)?;
-    events::append(tx, &UserCreated { user_id: user.id }, Some(user.id)).await?;
+    events::append(tx, &UserCreated { user_id: id }, actor).await?;
+    tx.after_commit(|| metrics::counter!("auth_registrations_total").increment(1));
     Ok(user)
 }
 
@@ -171,4 +201,26 @@ pub async fn find_by_login_name(app: &App, name: &str) -> Result<Option<Model>, 
 /// The database's failure.
 pub async fn grant(tx: &Tx, user: UserId, role: Role) -> Result<(), DbError> {
     store::grant(tx, user, role, tx.clock().now()).await
+}
+
+/// A page of the people of this server, by name.
+///
+/// # Errors
+/// `Forbidden` when it asks for what only administrators may list.
+pub async fn list_users(
+    app: &App,
+    actor: Actor<'_>,
+    filter: &mut DirectoryFilter,
+    page: &Page<store::DirectoryKeys>,
+) -> Result<Vec<Model>, AccountError> {
+    let is_admin = policy::says_admin(actor).is_ok();
+    if filter.status != Status::Active || filter.role.is_some() {
+        policy::says_admin(actor)?;
+    }
+    filter.by_address = is_admin;
+    let filter = &*filter;
+    Ok(app
+        .db
+        .read(|db| async move { store::directory(&db, filter, page).await })
+        .await?)
 }

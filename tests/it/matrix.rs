@@ -1,0 +1,400 @@
+//! Who may do what: every field at a root, for everybody who may ask, with their own and with
+//! somebody else's object. A field without a row here fails.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::Mode::{self, Embedded, Full};
+use crate::support::{PASSWORD, Person, Reply, Socket, TestApp};
+
+/// What comes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It answers, without user errors.
+    Done,
+    /// It answers with user errors: whoever asks gets so far.
+    Told,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+}
+use Outcome::{Done, Forbidden as No, NotFound as Unknown, Told, Unauthenticated as Unsigned};
+
+/// Who asks, in the order of the columns.
+const CALLERS: [&str; 6] = [
+    "anonymous",
+    "stranger",
+    "artist",
+    "service",
+    "owner",
+    "root",
+];
+
+/// Good for anybody, signed in or not.
+const ANYBODY: [Outcome; 6] = [Done; 6];
+/// Anybody gets to hear what is wrong with a secret or a name.
+const ANYBODY_IS_TOLD: [Outcome; 6] = [Told; 6];
+/// Anybody, and the secret is not good.
+const NOBODY: [Outcome; 6] = [Unsigned; 6];
+/// What is everybody's, and what is one's own.
+const SIGNED_IN: [Outcome; 6] = [Unsigned, Done, Done, Done, Done, Done];
+/// The object is the owner's; for others it does not exist, but for administrators.
+const OWNER: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Done, Done];
+/// One's own profile, which only the artist has.
+const ARTIST: [Outcome; 6] = [Unsigned, Unknown, Done, Unknown, Unknown, Unknown];
+const ADMINS: [Outcome; 6] = [Unsigned, No, No, No, No, Done];
+
+/// The operation, the field, what comes of it for each caller, and what is asked. `$task` is a new
+/// task of the owner's, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
+/// else is about, `$new` a new name, `$refresh` a refresh token of the caller's.
+type Row = (&'static str, &'static str, [Outcome; 6], &'static str);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    ("query", "artist", SIGNED_IN, "artist(id: $artist) { id }"),
+    ("query", "artists", SIGNED_IN, "artists { totalCount }"),
+    ("query", "node", OWNER, "node(id: $task) { id }"),
+    ("query", "node", SIGNED_IN, "node(id: $user) { id }"),
+    ("query", "node", SIGNED_IN, "node(id: $artist) { id }"),
+    ("query", "nodes", OWNER, "nodes(ids: [$task]) { id }"),
+    ("query", "nodes", SIGNED_IN, "nodes(ids: [$user, $artist]) { id }"),
+    ("query", "task", OWNER, "task(id: $task) { id }"),
+    ("query", "tasks", SIGNED_IN, "tasks { totalCount }"),
+    ("query", "user", SIGNED_IN, "user(id: $user) { id }"),
+    ("query", "users", SIGNED_IN, "users { totalCount }"),
+    ("query", "users", ADMINS, "users(status: DISABLED) { totalCount }"),
+    ("query", "users", ADMINS, "users(role: ADMIN) { totalCount }"),
+    ("query", "viewer", SIGNED_IN, "viewer { eventCursor user { email } }"),
+    ("mutation", "assignTask", OWNER, "assignTask(input: {taskId: $task, assigneeId: $user}) { userErrors { code } }"),
+    ("mutation", "createTask", SIGNED_IN, "createTask(input: {title: \"x\"}) { userErrors { code } }"),
+    ("mutation", "createUser", ADMINS, "createUser(input: {username: $new, name: \"x\", password: $password}) { userErrors { code } }"),
+    ("mutation", "deleteTask", OWNER, "deleteTask(input: {id: $task}) { userErrors { code } }"),
+    ("mutation", "disableUser", ADMINS, "disableUser(input: {id: $else}) { userErrors { code } }"),
+    ("mutation", "enableUser", ADMINS, "enableUser(input: {id: $else}) { userErrors { code } }"),
+    ("mutation", "login", ANYBODY_IS_TOLD, "login(input: {identifier: \"nobody\", password: \"x\"}) { userErrors { code } }"),
+    ("mutation", "login", ANYBODY, "login(input: {identifier: \"owner\", password: $password}) { userErrors { code } }"),
+    ("mutation", "logout", SIGNED_IN, "logout { userErrors { code } }"),
+    ("mutation", "refreshToken", NOBODY, "refreshToken(input: {refreshToken: \"x\"}) { userErrors { code } }"),
+    ("mutation", "refreshToken", SIGNED_IN, "refreshToken(input: {refreshToken: $refresh}) { userErrors { code } }"),
+    ("mutation", "register", ANYBODY_IS_TOLD, "register(input: {username: \"x\", name: \"x\", password: \"x\"}) { userErrors { code } }"),
+    ("mutation", "registerArtist", ANYBODY_IS_TOLD, "registerArtist(input: {username: \"x\", name: \"x\", password: \"x\", stageName: \"x\"}) { userErrors { code } }"),
+    ("mutation", "setUserRoles", ADMINS, "setUserRoles(input: {id: $else, roles: []}) { userErrors { code } }"),
+    ("mutation", "unassignTask", OWNER, "unassignTask(input: {taskId: $task}) { userErrors { code } }"),
+    ("mutation", "unlockUser", ADMINS, "unlockUser(input: {id: $else}) { userErrors { code } }"),
+    ("mutation", "updateArtist", ARTIST, "updateArtist(input: {bio: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateProfile", SIGNED_IN, "updateProfile(input: {firstName: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateTask", OWNER, "updateTask(input: {id: $task, title: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateUser", ADMINS, "updateUser(input: {id: $user, lastName: \"x\"}) { userErrors { code } }"),
+    ("subscription", "taskAssigned", SIGNED_IN, "taskAssigned { cursor task { title } }"),
+];
+
+/// Somebody of each kind, and what they have.
+struct Cast {
+    app: TestApp,
+    people: Vec<Person>,
+    artist: String,
+    someone: Person,
+}
+
+impl Cast {
+    async fn new(mode: Mode) -> Self {
+        let app = TestApp::start(mode).await;
+        let root = app.admin("root").await;
+        let mut people = vec![app.anybody()];
+        for name in &CALLERS[1..5] {
+            let person = app.person(name).await;
+            let role = name.to_uppercase();
+            if ["ARTIST", "SERVICE"].contains(&role.as_str()) {
+                set_roles(&root, &person, &[&role]).await;
+            }
+            people.push(person);
+        }
+        let artist = people[2].id.replace("user_", "artist_");
+        people.push(root);
+        let someone = app.person("someone").await;
+        Self {
+            app,
+            people,
+            artist,
+            someone,
+        }
+    }
+
+    fn owner(&self) -> &Person {
+        &self.people[4]
+    }
+
+    /// A caller, in a session of their own: some fields end it.
+    async fn caller(&self, column: usize) -> Person {
+        let person = &self.people[column];
+        match person.token {
+            None => person.clone(),
+            Some(_) => person.logged_in_again().await,
+        }
+    }
+
+    /// The operation of a row, with objects of its own.
+    async fn document(&self, row: &Row, caller: &Person, cell: usize) -> String {
+        let (operation, _, _, selection) = row;
+        let mut selection = (*selection).to_owned();
+        if selection.contains("$task") {
+            let task = self.owner().creates(json!({"title": "Hers"})).await;
+            selection = selection.replace("$task", &format!("\"{task}\""));
+        }
+        for (name, value) in [
+            ("$user", self.owner().id.as_str()),
+            ("$artist", &self.artist),
+            ("$else", &self.someone.id),
+            ("$new", &format!("new{cell}")),
+            ("$refresh", &caller.refresh_token),
+            ("$password", PASSWORD),
+        ] {
+            selection = selection.replace(name, &format!("\"{value}\""));
+        }
+        format!("{operation} {{ {selection} }}")
+    }
+}
+
+async fn set_roles(admin: &Person, person: &Person, roles: &[&str]) {
+    let query = "mutation($input: SetUserRolesInput!) { setUserRoles(input: $input) {
+        user { id } userErrors { message } } }";
+    let input = json!({"input": {"id": person.id, "roles": roles}});
+    let reply = admin.graphql(query, input).await;
+    assert!(
+        reply.data()["setUserRoles"]["user"].is_object(),
+        "{reply:?}"
+    );
+}
+
+fn outcome(reply: &Reply, field: &str) -> Outcome {
+    if reply.body["errors"].is_array() {
+        return refusal(reply.code());
+    }
+    let errors = &reply.data()[field]["userErrors"];
+    if errors.as_array().is_some_and(|errors| !errors.is_empty()) {
+        return Told;
+    }
+    Done
+}
+
+fn refusal(code: &str) -> Outcome {
+    match code {
+        "UNAUTHENTICATED" => Unsigned,
+        "FORBIDDEN" => No,
+        "NOT_FOUND" => Unknown,
+        other => panic!("{other} is no answer to who asks"),
+    }
+}
+
+#[tokio::test]
+async fn every_field_at_a_root_has_a_row() {
+    let app = TestApp::start(Embedded).await;
+    let query = "{ __schema { queryType { fields { name } } mutationType { fields { name } }
+                   subscriptionType { fields { name } } } }";
+    let reply = app.anybody().graphql(query, json!({})).await;
+    for operation in ["query", "mutation", "subscription"] {
+        let fields = &reply.data()["__schema"][format!("{operation}Type")]["fields"];
+        let mut fields: Vec<_> = fields
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|field| field["name"].as_str().unwrap())
+            .collect();
+        fields.sort_unstable();
+        let mut rows: Vec<_> = ROWS
+            .iter()
+            .filter(|row| row.0 == operation)
+            .map(|row| row.1)
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(fields, rows, "{operation}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn everybody_may_what_the_matrix_says_and_nothing_else(#[values(Embedded, Full)] mode: Mode) {
+    let cast = Cast::new(mode).await;
+    let mut cell = 0;
+    for row in ROWS.iter().filter(|row| row.0 != "subscription") {
+        for (column, wanted) in row.2.into_iter().enumerate() {
+            cell += 1;
+            let caller = cast.caller(column).await;
+            let document = cast.document(row, &caller, cell).await;
+            let reply = caller.graphql(&document, json!({})).await;
+            let found = outcome(&reply, row.1);
+            assert_eq!(
+                found, wanted,
+                "{} {document} {:#}",
+                CALLERS[column], reply.body
+            );
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn everybody_hears_what_the_matrix_says_and_only_their_own(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let cast = Cast::new(mode).await;
+    let address = cast.app.listen().await;
+    let root = cast.people.last().unwrap();
+    for row in ROWS.iter().filter(|row| row.0 == "subscription") {
+        for (column, wanted) in row.2.into_iter().enumerate() {
+            let caller = cast.caller(column).await;
+            let document = cast.document(row, &caller, 0).await;
+            if wanted != Done {
+                let mut socket = Socket::open(address).await;
+                socket.send(json!({"type": "connection_init"})).await;
+                assert_eq!(socket.next().await["type"], "connection_ack");
+                socket.subscribe("s", &document, json!({})).await;
+                let told = socket.next().await;
+                let code = told["payload"][0]["extensions"]["code"].as_str().unwrap();
+                assert_eq!(refusal(code), wanted);
+                continue;
+            }
+            // What happened to somebody else before does not come, though it comes first.
+            let after = json!({"after": caller.event_cursor().await});
+            let document = document
+                .replace("subscription {", "subscription($after: String) {")
+                .replace("taskAssigned", "taskAssigned(after: $after)");
+            for to in [&cast.someone, &caller] {
+                let task = root.creates(json!({"title": to.name})).await;
+                root.assigns(&task, to).await.data();
+            }
+            let token = caller.token.clone().unwrap();
+            let mut socket = Socket::signed_in(address, &token).await;
+            socket.subscribe("s", &document, after).await;
+            let event = socket.event("s").await;
+            assert_eq!(event["taskAssigned"]["task"]["title"], json!(caller.name));
+        }
+    }
+}
+
+/// What is not for everyone, of somebody in whom all of it is set.
+const PRIVATE: &str =
+    "{ email isEmailVerified firstName lastName locale timezone lastLoginAt status roles }";
+
+#[rstest]
+#[tokio::test]
+async fn what_is_private_is_seen_by_its_owner_and_admins_on_every_path(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let cast = Cast::new(mode).await;
+    let artist = cast.people[2].logged_in_again().await;
+    let update =
+        "mutation { updateProfile(input: {firstName: \"A\", lastName: \"B\", locale: \"de\",
+        timezone: \"Europe/Berlin\"}) { user { id } } }";
+    artist.graphql(update, json!({})).await.data();
+    for (column, name) in CALLERS.into_iter().enumerate().skip(1) {
+        let caller = cast.caller(column).await;
+        // A task of the artist's that this caller may see, and one the other way round.
+        let made = artist
+            .creates(json!({"title": "x", "assigneeId": caller.id}))
+            .await;
+        let given = caller
+            .creates(json!({"title": "x", "assigneeId": artist.id}))
+            .await;
+        let query = format!(
+            "query($id: ID!, $artist: ID!, $made: ID!, $given: ID!) {{
+               user(id: $id) {PRIVATE}
+               node(id: $id) {{ ... on User {PRIVATE} }}
+               nodes(ids: [$id]) {{ ... on User {PRIVATE} }}
+               artist(id: $artist) {{ user {PRIVATE} }}
+               artists(first: 1) {{ nodes {{ user {PRIVATE} }} edges {{ node {{ user {PRIVATE} }} }} }}
+               made: task(id: $made) {{ creator {PRIVATE} }}
+               given: task(id: $given) {{ assignee {PRIVATE} }}
+               users(search: \"Name of artist\") {{ nodes {PRIVATE} edges {{ node {PRIVATE} }} }}
+               around: user(id: $id) {{ artist {{ user {PRIVATE} }} }} }}"
+        );
+        let variables =
+            json!({"id": artist.id, "artist": cast.artist, "made": made, "given": given});
+        let reply = caller.graphql(&query, variables).await;
+        let (mut seen, mut leaves) = (Vec::new(), 0);
+        walk(reply.data(), &mut |value| {
+            leaves += 1;
+            if !value.is_null() {
+                seen.push(value.clone());
+            }
+        });
+        assert_eq!(leaves, 11 * 9, "{:#}", reply.body);
+        let may = ["artist", "root"].contains(&name);
+        assert_eq!(
+            seen.len(),
+            if may { leaves } else { 0 },
+            "{} {seen:?}",
+            name
+        );
+    }
+}
+
+/// Calls for each value that is no object; a list of roles is one value.
+fn walk(value: &Value, see: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(fields) => {
+            for value in fields.values() {
+                walk(value, see);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for value in items {
+                walk(value, see);
+            }
+        }
+        other => see(other),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_old_token_of_a_demoted_admin_can_change_nothing(#[values(Embedded, Full)] mode: Mode) {
+    let cast = Cast::new(mode).await;
+    let root = cast.people.last().unwrap();
+    let demoted = cast.app.admin("demoted").await;
+    set_roles(root, &demoted, &[]).await;
+    let rows = "SELECT COUNT(*) FROM events";
+    let before = cast.app.number(rows).await;
+    for (cell, row) in ROWS.iter().enumerate() {
+        if row.0 != "mutation" || row.2 != ADMINS {
+            continue;
+        }
+        let document = cast.document(row, &demoted, cell).await;
+        let reply = demoted.graphql(&document, json!({})).await;
+        let found = outcome(&reply, row.1);
+        assert!(
+            [No, Unsigned].contains(&found),
+            "{document} {:#}",
+            reply.body
+        );
+    }
+    assert_eq!(cast.app.number(rows).await, before);
+}
+
+#[rstest]
+#[tokio::test]
+#[ignore = "access tokens are good until their end"]
+async fn the_token_of_a_disabled_person_opens_nothing(#[values(Embedded, Full)] mode: Mode) {
+    let cast = Cast::new(mode).await;
+    let root = cast.people.last().unwrap();
+    let query = "mutation($id: ID!) { disableUser(input: {id: $id}) { userErrors { code } } }";
+    let disabled = cast.app.admin("disabled").await;
+    // Made before: a row has objects of its own.
+    let mut documents = Vec::new();
+    for (cell, row) in ROWS.iter().enumerate() {
+        if row.0 != "subscription" && row.2[0] == Unsigned {
+            documents.push((row.1, cast.document(row, &disabled, cell).await));
+        }
+    }
+    root.graphql(query, json!({"id": disabled.id})).await.data();
+    for (field, document) in documents {
+        let reply = disabled.graphql(&document, json!({})).await;
+        assert_eq!(
+            outcome(&reply, field),
+            Unsigned,
+            "{document} {:#}",
+            reply.body
+        );
+    }
+}

@@ -35,19 +35,20 @@ pub async fn set_password(
 }
 
 /// Notes that the address of an active account is its owner's. False when the account has another
-/// address by now.
+/// address than this one by now, or none.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn confirm_email(tx: &Tx, user: UserId, address: &str) -> Result<bool, DbError> {
-    let done = Entity::update_many()
+pub async fn confirm_email(tx: &Tx, user: UserId, address: Option<&str>) -> Result<bool, DbError> {
+    let mut update = Entity::update_many()
         .col_expr(Column::EmailVerifiedAt, Expr::value(tx.clock().now()))
         .filter(Column::Id.eq(user))
         .filter(Column::Status.eq(Status::Active))
-        .filter(Column::Email.eq(address))
-        .exec(tx.conn())
-        .await?;
-    Ok(done.rows_affected > 0)
+        .filter(Column::Email.is_not_null());
+    if let Some(address) = address {
+        update = update.filter(Column::Email.eq(address));
+    }
+    Ok(update.exec(tx.conn()).await?.rows_affected > 0)
 }
 
 /// Gives an account another address, which is known to be its owner's.

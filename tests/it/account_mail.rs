@@ -5,6 +5,7 @@ mod addresses;
 mod invitations;
 mod page;
 mod passwords;
+mod process;
 mod secrets;
 
 use mail_parser::{Message, MessageParser};

@@ -117,14 +117,14 @@ mod tests {
             "sl-rozaj-biske",
             "zh-cmn-Hans-CN",
             "en-a-bbb-x-a-ccc",
-            "x-a",
             "ast",
         ] {
-            assert_eq!(is_language(good), good != "x-a", "{good}");
+            assert!(is_language(good), "{good}");
         }
         for bad in [
             "",
             "d",
+            "x-a",
             "de_DE",
             "de-",
             "-de",

@@ -84,8 +84,7 @@ pub async fn verify_email(app: &App, token: &str) -> Result<(), AuthError> {
             let row = row.ok_or_else(invalid)?;
             let user = row.user_id.ok_or_else(invalid)?;
             // The account may have another address by now.
-            let address = row.address.unwrap_or_default();
-            if !accounts::confirm_email(&tx, user, &address).await? {
+            if !accounts::confirm_email(&tx, user, row.address.as_deref()).await? {
                 return Err(invalid());
             }
             events::append(&tx, &EmailVerified { user_id: user }, Some(user)).await?;

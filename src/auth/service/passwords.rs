@@ -159,8 +159,7 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
             one_time::cancel(&tx, user, &CANCELLED).await?;
             // The mail arrived there. When the account has another address by now, the token was
             // sent to somebody who may have nothing to do with it any more.
-            let address = row.address.unwrap_or_default();
-            if !accounts::confirm_email(&tx, user, &address).await? {
+            if !accounts::confirm_email(&tx, user, row.address.as_deref()).await? {
                 return Err(invalid());
             }
             accounts::set_password(&tx, user, None, hash)

@@ -42,7 +42,8 @@ pub(super) async fn token_issued(
 }
 
 /// Where a token goes. One that is there to confirm an address has to go to one that is not
-/// confirmed.
+/// confirmed. So does a new password: who may ask for one is decided when the token is made, and an
+/// account that an administrator made has no other way to its first one.
 fn to_address(
     app: &App,
     row: &one_time_token::Model,
@@ -50,7 +51,7 @@ fn to_address(
 ) -> Result<String, &'static str> {
     let confirms = matches!(
         row.purpose,
-        Purpose::VerifyEmail | Purpose::ChangeEmail | Purpose::Invitation
+        Purpose::VerifyEmail | Purpose::ChangeEmail | Purpose::Invitation | Purpose::ResetPassword
     );
     if confirms {
         let address = row.address.clone().or_else(|| recipient.email.clone());

@@ -10,12 +10,13 @@ use crate::support::TestApp;
 
 const DOCUMENTS: &str = include_str!("../../../web/account/documents.json");
 
-const PRODUCTION: [(&str, &str); 6] = [
+const PRODUCTION: [(&str, &str); 7] = [
     ("TASKFLOW_ENV", "production"),
     ("JWT_PRIVATE_KEY_FILE", "unused.pem"),
     ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
     ("TASKFLOW_MAIL__TRANSPORT", "none"),
     ("TASKFLOW_SERVER__PUBLIC_URL", "https://me.example"),
+    ("ALLOWED_ORIGINS", "https://me.example"),
     ("TASKFLOW_DATABASE__MIGRATE_ON_START", "true"),
 ];
 

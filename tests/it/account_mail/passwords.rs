@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use entity::UserId;
+use entity::one_time_token::Purpose;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DatabaseBackend, Statement};
 use serde_json::{Value, json};
+use taskflow::auth::events::{TokenIssued, tell};
+use taskflow::auth::one_time::{self, NewToken};
+use taskflow::graphql::Kind;
 
 use super::{
     CONFIRMED_ONLY, confirm, does, logs_in, mutate, pair, pairs, refused, sent, token, tokens,
@@ -174,6 +179,40 @@ async fn a_link_for_a_new_password_is_good_for_an_hour_and_of_two_the_later(
     let error = refused(&app.anybody(), "resetPassword", input(&second)).await;
     assert_eq!(error.0, "INVALID_TOKEN");
     assert!(logs_in(&app, "ada", PASSWORD).await);
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_account_that_was_made_for_somebody_gets_its_password_by_mail(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::with(mode, &[CONFIRMED_ONLY]).await;
+    let ada = app.person("ada").await;
+    let parts = &app.app;
+    let user_id = Some(UserId(Kind::User.decode(&ada.id).unwrap()));
+    parts
+        .db
+        .write(|tx| async move {
+            let new = NewToken {
+                user_id,
+                purpose: Purpose::ResetPassword,
+                address: None,
+                network: None,
+            };
+            let row = one_time::issue(parts.tokens.mail_keys(), &tx, new).await?;
+            let issued = TokenIssued {
+                token_id: row.id,
+                user_id,
+                recipients: user_id.into_iter().collect(),
+            };
+            tell(parts, &tx, &issued, None).await
+        })
+        .await
+        .unwrap();
+    app.work().await;
+    let input = json!({"token": token(&app, "reset-password"), "newPassword": OTHER});
+    does(&app.anybody(), "resetPassword", input).await;
+    assert!(logs_in(&app, "ada", OTHER).await);
 }
 
 #[rstest]

@@ -66,7 +66,7 @@ async fn the_database_does_not_know_the_tokens_it_sends(#[values(Embedded, Full)
         assert_eq!(token.len(), 43, "{what}");
         let raw = URL_SAFE_NO_PAD.decode(&token).unwrap();
         // PostgreSQL shows bytes as hexadecimal digits.
-        let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = taskflow::crypto::hex(&raw);
         for form in [token.as_bytes(), &raw, hex.as_bytes()] {
             assert!(!holds(&all, form), "{what}");
         }

@@ -1,6 +1,7 @@
 //! What documents that mean harm cost, and what a neighbour notices of them: first it reads alone,
 //! then while somebody sends one kind of document as fast as it is answered.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -71,7 +71,7 @@ async fn people(app: &App) {
         .map(|number| ImportedUser {
             new: NewUser::tidy(None, Some(format!("user{number}")), "Somebody"),
             password_hash: Some(hash.clone()),
-            roles: Vec::new(),
+            roles: std::collections::BTreeSet::new(),
         })
         .collect();
     let made = import_users(app, &all).await.unwrap();

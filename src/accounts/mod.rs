@@ -10,14 +10,14 @@ mod store;
 
 pub use self::api::{
     AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistLinkInput, ArtistMutation,
-    ArtistQuery, Loaders, User, Viewer, find_artist, load_user,
+    ArtistQuery, Loaders, User, UserRole, Viewer, find_artist, load_user,
 };
 pub use self::credentials::{confirm_email, first_admin, has_account, set_email, set_password};
 pub use self::error::AccountError;
 pub use self::policy::Actor;
 pub use self::service::{
     ArtistDetails, NewAccount, NewUser, create, create_artist, create_user, disable_user,
-    enable_user, find_by_login_name, folded, grant, list_users, normal_email, problems,
+    enable_user, find_by_login_name, folded, give_roles, grant, list_users, normal_email, problems,
     set_user_roles,
 };
 use self::store::artists::ArtistFilter;

@@ -36,6 +36,10 @@ pub struct Passwords(Arc<Inner>);
 struct Inner {
     argon2: Argon2<'static>,
     permits: Arc<Semaphore>,
+    /// How many may run at once.
+    allowed: usize,
+    running: AtomicUsize,
+    most_at_once: AtomicUsize,
     waiting: AtomicUsize,
     /// How many passwords were looked at: compared with the hash of somebody.
     looked_at: AtomicU64,
@@ -71,6 +75,9 @@ impl Passwords {
         Ok(Self(Arc::new(Inner {
             argon2,
             permits: Arc::new(Semaphore::new(permits)),
+            allowed: permits,
+            running: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             looked_at: AtomicU64::new(0),
             dummies: AtomicU64::new(0),
@@ -131,6 +138,12 @@ impl Passwords {
         (count(&self.0.looked_at), count(&self.0.dummies))
     }
 
+    /// How many have been hashed at once at most, and how many are allowed.
+    pub fn most_at_once(&self) -> (usize, usize) {
+        let most = self.0.most_at_once.load(Ordering::Relaxed);
+        (most, self.0.allowed)
+    }
+
     /// Does work that takes long, off the async threads and within the bounds of hashing.
     ///
     /// # Errors
@@ -140,9 +153,14 @@ impl Passwords {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AuthError> {
         let permit = self.permit().await?;
+        let inner = self.0.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            work()
+            let running = inner.running.fetch_add(1, Ordering::Relaxed) + 1;
+            inner.most_at_once.fetch_max(running, Ordering::Relaxed);
+            let done = work();
+            inner.running.fetch_sub(1, Ordering::Relaxed);
+            done
         })
         .await
         .map_err(|error| AuthError::Internal(format!("the hashing thread: {error}")))

@@ -1,5 +1,6 @@
 //! `taskflow admin import-users`: people of another system, out of a file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ struct Record {
     /// The user name, or the address up to the `@`, when not given.
     name: Option<String>,
     password_hash: Option<String>,
-    /// Separated by blanks: admin, service.
+    /// Separated by blanks: admin, artist, service.
     roles: Option<String>,
     /// `true` or `false`.
     email_verified: Option<bool>,
@@ -182,14 +183,15 @@ fn user(read: Result<Record, impl std::fmt::Display>) -> Result<ImportedUser, Ve
     let name = given(record.name)
         .or_else(|| username.clone())
         .or_else(|| email.as_ref().and_then(local));
-    let mut roles = Vec::new();
+    let mut roles = BTreeSet::new();
     for role in record.roles.unwrap_or_default().split_whitespace() {
-        roles.push(match role {
+        roles.insert(match role {
             "admin" => Role::Admin,
+            "artist" => Role::Artist,
             "service" => Role::Service,
             "user" => continue,
             other => {
-                let message = format!("There is no role `{other}`: admin, service.");
+                let message = format!("There is no role `{other}`: admin, artist, service.");
                 return Err(vec![message]);
             }
         });

@@ -260,3 +260,31 @@ async fn a_profile_is_kept_but_not_shown_while_its_owner_is_no_artist(
     let created = "SELECT COUNT(*) FROM events WHERE topic = 'artist.created'";
     assert_eq!(app.number(created).await, 1);
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_page_of_artists_and_their_people_takes_as_many_statements_as_one(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let root = app.admin("root").await;
+    let mut costs = Vec::new();
+    for count in [1, 20] {
+        // One is there already when the twenty are made.
+        for number in costs.len()..count {
+            let artist = app.person(&format!("artist{number}")).await;
+            let query = "mutation($input: SetUserRolesInput!) { setUserRoles(input: $input) { user { id } } }";
+            let input = json!({"input": {"id": artist.id, "roles": ["ARTIST"]}});
+            root.graphql(query, input).await.data();
+        }
+        let before = app.app.db.statements();
+        let query =
+            "{ artists(first: 20) { nodes { stageName user { name roles artist { id } } } } }";
+        let reply = root.graphql(query, json!({})).await;
+        let nodes = reply.data()["artists"]["nodes"].as_array().unwrap().len();
+        assert_eq!(nodes, count);
+        costs.push(app.app.db.statements() - before);
+    }
+    assert_eq!(costs[0], costs[1], "{costs:?}");
+    assert!(costs[0] <= 4, "{costs:?}");
+}

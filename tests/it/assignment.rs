@@ -136,7 +136,9 @@ async fn a_small_page_replays_all_the_same(#[values(Embedded, Full)] mode: Mode)
 #[rstest]
 #[tokio::test]
 async fn many_assigners_at_once_leave_no_hole(#[values(Embedded, Full)] mode: Mode) {
-    let app = TestApp::start(mode).await;
+    // However slow the disk is, all get their turn.
+    let patient = [("TASKFLOW_DATABASE__ACQUIRE_TIMEOUT_SECONDS", "120")];
+    let app = TestApp::with(mode, &patient).await;
     let (ada, bob) = (app.person("ada").await, app.person("bob").await);
     let mut socket = listening(&app, &bob).await;
     let tasks = futures_util::future::join_all(

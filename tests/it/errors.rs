@@ -2,6 +2,7 @@
 
 mod documents;
 mod faults;
+mod roots;
 
 use std::path::Path;
 
@@ -9,230 +10,9 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use taskflow::graphql::ErrorCode;
 
+use self::roots::{NO_TASK, NO_USER, ROOTS, SUBSCRIPTIONS, Who, document};
 use crate::support::Mode::{self, Embedded, Full};
 use crate::support::{Person, Reply, Socket, TestApp};
-
-/// An id that is well-formed and of nothing.
-const NO_TASK: &str = "task_01h455vb4pex5vsknk084sn02q";
-const NO_USER: &str = "user_01h455vb4pex5vsknk084sn02q";
-const NO_SESSION: &str = "session_01h455vb4pex5vsknk084sn02q";
-const NO_ARTIST: &str = "artist_01h455vb4pex5vsknk084sn02q";
-
-/// Who may use a field at the root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Anybody,
-    SignedIn,
-}
-use Who::{Anybody, SignedIn};
-
-/// The smallest operation for every field at a root. A new field needs a row here.
-const ROOTS: &[(&str, &str, Who, &str)] = &[
-    ("query", "artist", SignedIn, "artist(id: $artist) { id }"),
-    ("query", "artists", SignedIn, "artists { totalCount }"),
-    ("query", "node", SignedIn, "node(id: $task) { id }"),
-    ("query", "nodes", SignedIn, "nodes(ids: [$task]) { id }"),
-    (
-        "query",
-        "passwordPolicy",
-        Anybody,
-        "passwordPolicy { minLength }",
-    ),
-    ("query", "sessions", SignedIn, "sessions { totalCount }"),
-    ("query", "task", SignedIn, "task(id: $task) { id }"),
-    ("query", "tasks", SignedIn, "tasks { totalCount }"),
-    ("query", "user", SignedIn, "user(id: $user) { id }"),
-    ("query", "users", SignedIn, "users { totalCount }"),
-    (
-        "query",
-        "validateToken",
-        Anybody,
-        "validateToken(token: \"x\") { isValid }",
-    ),
-    ("query", "viewer", SignedIn, "viewer { eventCursor }"),
-    (
-        "mutation",
-        "assignTask",
-        SignedIn,
-        "assignTask(input: {taskId: $task, assigneeId: $user}) { task { id } }",
-    ),
-    (
-        "mutation",
-        "changePassword",
-        SignedIn,
-        "changePassword(input: {currentPassword: \"x\", newPassword: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "confirmEmailChange",
-        Anybody,
-        "confirmEmailChange(input: {token: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "createTask",
-        SignedIn,
-        "createTask(input: {title: \"x\"}) { task { id } }",
-    ),
-    (
-        "mutation",
-        "createUser",
-        SignedIn,
-        "createUser(input: {username: \"x\", name: \"x\"}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "deleteTask",
-        SignedIn,
-        "deleteTask(input: {id: $task}) { deletedTaskId }",
-    ),
-    (
-        "mutation",
-        "disableUser",
-        SignedIn,
-        "disableUser(input: {id: $user}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "enableUser",
-        SignedIn,
-        "enableUser(input: {id: $user}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "inviteUser",
-        SignedIn,
-        "inviteUser(input: {email: \"x@example.org\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "login",
-        Anybody,
-        "login(input: {identifier: \"nobody\", password: \"x\"}) { userErrors { code } }",
-    ),
-    ("mutation", "logout", SignedIn, "logout { endedSessions }"),
-    (
-        "mutation",
-        "refreshToken",
-        Anybody,
-        "refreshToken(input: {refreshToken: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "register",
-        Anybody,
-        "register(input: {username: \"x\", name: \"x\", password: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "registerArtist",
-        Anybody,
-        "registerArtist(input: {username: \"x\", name: \"x\", password: \"x\", stageName: \"x\"}) {
-           userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "requestEmailChange",
-        SignedIn,
-        "requestEmailChange(input: {newEmail: \"x@example.org\", password: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "requestPasswordReset",
-        Anybody,
-        "requestPasswordReset(input: {identifier: \"nobody\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "resendVerification",
-        SignedIn,
-        "resendVerification { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "resetPassword",
-        Anybody,
-        "resetPassword(input: {token: \"x\", newPassword: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "revokeOtherSessions",
-        SignedIn,
-        "revokeOtherSessions { endedSessions }",
-    ),
-    (
-        "mutation",
-        "revokeSession",
-        SignedIn,
-        "revokeSession(input: {id: $session}) { revokedSessionId }",
-    ),
-    (
-        "mutation",
-        "setUserRoles",
-        SignedIn,
-        "setUserRoles(input: {id: $user, roles: []}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "unassignTask",
-        SignedIn,
-        "unassignTask(input: {taskId: $task}) { task { id } }",
-    ),
-    (
-        "mutation",
-        "unlockAccount",
-        Anybody,
-        "unlockAccount(input: {token: \"x\"}) { userErrors { code } }",
-    ),
-    (
-        "mutation",
-        "unlockUser",
-        SignedIn,
-        "unlockUser(input: {id: $user}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "updateArtist",
-        SignedIn,
-        "updateArtist(input: {stageName: \"x\"}) { artist { id } }",
-    ),
-    (
-        "mutation",
-        "updateProfile",
-        SignedIn,
-        "updateProfile(input: {name: \"x\"}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "updateTask",
-        SignedIn,
-        "updateTask(input: {id: $task, title: \"x\"}) { task { id } }",
-    ),
-    (
-        "mutation",
-        "updateUser",
-        SignedIn,
-        "updateUser(input: {id: $user, name: \"x\"}) { user { id } }",
-    ),
-    (
-        "mutation",
-        "verifyEmail",
-        Anybody,
-        "verifyEmail(input: {token: \"x\"}) { userErrors { code } }",
-    ),
-];
-
-/// The same for what a socket is needed for.
-const SUBSCRIPTIONS: [(&str, &str); 1] = [("taskAssigned", "taskAssigned { cursor }")];
-
-fn document(operation: &str, selection: &str) -> String {
-    let selection = selection
-        .replace("$task", &format!("\"{NO_TASK}\""))
-        .replace("$user", &format!("\"{NO_USER}\""))
-        .replace("$session", &format!("\"{NO_SESSION}\""))
-        .replace("$artist", &format!("\"{NO_ARTIST}\""));
-    format!("{operation} {{ {selection} }}")
-}
 
 impl Reply {
     /// The codes of all errors, each of them documented and each error with the request's id.
@@ -313,7 +93,7 @@ async fn a_guarded_field_is_for_those_who_are_signed_in(#[values(Embedded, Full)
                 .graphql(&document(operation, selection), json!({}))
                 .await;
             // A refresh token that is none is answered so, too; it is not the access token's fault.
-            if who == SignedIn || field == "refreshToken" {
+            if who == Who::SignedIn || field == "refreshToken" {
                 assert_eq!(reply.codes(), ["UNAUTHENTICATED"], "{field}");
                 assert_eq!(reply.status, 200, "{field}");
             } else if field == "validateToken" {

@@ -179,3 +179,60 @@ async fn a_storm_of_logins_is_cut_off_and_tells_when_to_come_back() {
     // Afterwards there is room again.
     passwords.hash("x".to_owned()).await.unwrap();
 }
+
+#[rstest]
+#[tokio::test]
+async fn three_hundred_logins_at_once_hash_no_more_than_is_allowed_and_reads_go_on(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let patient = [
+        ("TASKFLOW_AUTH__PASSWORD__HASH_QUEUE", "300"),
+        ("TASKFLOW_AUTH__PASSWORD__HASH_WAIT_MS", "600000"),
+    ];
+    let app = TestApp::with(mode, &patient).await;
+    let ada = app.person("ada").await;
+    let passwords = &app.app.passwords;
+    let (_, allowed) = passwords.most_at_once();
+    // Every place is taken, so no login comes further than the queue.
+    let mut holds = Vec::new();
+    let mut held = Vec::new();
+    for _ in 0..allowed {
+        let (hold, wait) = std::sync::mpsc::channel::<()>();
+        let passwords = passwords.clone();
+        held.push(tokio::spawn(async move {
+            passwords.run(move || wait.recv().is_ok()).await
+        }));
+        holds.push(hold);
+    }
+    let anybody = app.anybody();
+    let storm = tokio::spawn(async move {
+        let query =
+            "mutation($input: LoginInput!) { login(input: $input) { userErrors { code } } }";
+        let login = |number: usize| {
+            let input = json!({"identifier": format!("somebody{number}"), "password": PASSWORD});
+            let anybody = anybody.clone();
+            async move { anybody.graphql(query, json!({"input": input})).await }
+        };
+        join_all((0..300).map(login)).await
+    });
+    for _ in 0..20 {
+        ada.graphql("{ tasks { totalCount } }", json!({}))
+            .await
+            .data();
+    }
+    assert!(
+        !storm.is_finished(),
+        "the reads did not wait for the logins"
+    );
+    drop(holds);
+    for one in held {
+        one.await.unwrap().unwrap();
+    }
+    for reply in storm.await.unwrap() {
+        assert_eq!(reply.user_error("login").0, "WRONG_CREDENTIALS");
+    }
+    let (most, allowed) = passwords.most_at_once();
+    assert!(most <= allowed, "{most} at once");
+    // Each of them, and Ada's own when she registered.
+    assert_eq!(passwords.counts().1, 300);
+}

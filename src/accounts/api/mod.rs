@@ -12,7 +12,7 @@ pub use self::artist::{Artist, ArtistLinkInput, ArtistMutation, ArtistQuery, fin
 pub use self::loaders::{Loaders, load_user};
 pub use self::profile::AccountsMutation;
 pub use self::query::AccountsQuery;
-pub use self::user::{User, Viewer};
+pub use self::user::{User, UserRole, Viewer};
 use super::AccountError;
 use crate::graphql::{ApiError, UserError};
 

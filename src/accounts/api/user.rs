@@ -46,6 +46,14 @@ impl From<Role> for UserRole {
 }
 
 impl UserRole {
+    /// All roles of somebody who has these written down.
+    pub fn all(stored: Vec<Role>) -> Vec<Self> {
+        let mut roles: Vec<Self> = stored.into_iter().map(Into::into).collect();
+        roles.push(Self::User);
+        roles.sort_unstable();
+        roles
+    }
+
     /// The role that is written down; none for the one that everyone has.
     pub fn stored(self) -> Option<Role> {
         match self {
@@ -172,12 +180,7 @@ impl User {
     /// What the person may do. Visible to the person and to administrators.
     async fn roles(&self, ctx: &Context<'_>) -> Option<Result<Vec<UserRole>, ApiError>> {
         let id = self.private(ctx)?.id;
-        Some(load_roles(ctx, id).await.map(|stored| {
-            let mut roles: Vec<UserRole> = stored.into_iter().map(Into::into).collect();
-            roles.push(UserRole::User);
-            roles.sort_unstable();
-            roles
-        }))
+        Some(load_roles(ctx, id).await.map(UserRole::all))
     }
 }
 

@@ -116,7 +116,7 @@ pub async fn create_user(
             let id = UserId(new_id(tx.clock()));
             let user = create_as(&tx, id, new, hash.clone(), actor.id()).await?;
             if !roles.is_empty() {
-                give(&tx, &user, roles, actor).await?;
+                give_roles(&tx, &user, roles, actor).await?;
                 roles_changed(&tx, id, roles, actor).await?;
             }
             if hash.is_none() {
@@ -145,7 +145,11 @@ async fn send_link(app: &App, tx: &Tx, id: UserId, actor: Actor<'_>) -> Result<(
     Ok(())
 }
 
-async fn give(
+/// Gives somebody roles, and an artist a profile.
+///
+/// # Errors
+/// The database's failure.
+pub async fn give_roles(
     tx: &Tx,
     user: &Model,
     roles: &BTreeSet<Role>,
@@ -255,7 +259,7 @@ pub async fn set_user_roles(
             if !roles.contains(&Role::Admin) && desk.is_last_admin(&user) {
                 return Err(refused(LAST_ADMIN, "roles"));
             }
-            give(&tx, &user, &(roles - &before), actor).await?;
+            give_roles(&tx, &user, &(roles - &before), actor).await?;
             let lost: Vec<Role> = before.difference(roles).copied().collect();
             if !lost.is_empty() {
                 store::take_roles(&tx, user_id, &lost).await?;

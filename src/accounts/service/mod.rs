@@ -10,7 +10,7 @@ use entity::user::{Model, Status};
 use entity::user_role::Role;
 
 pub use self::admin::{
-    NewAccount, create_user, disable_user, enable_user, set_user_roles, unlock_user,
+    NewAccount, create_user, disable_user, enable_user, give_roles, set_user_roles, unlock_user,
 };
 pub use self::artists::{ArtistDetails, LinkText, create_artist, update_artist};
 use self::checks::{NAME_CHARS, is_line};

@@ -14,11 +14,9 @@ pub struct UnlockAccountInput {
     token: String,
 }
 
-/// What was lifted.
+/// What came of it.
 #[derive(Debug, SimpleObject)]
 pub struct UnlockAccountPayload {
-    /// Whether the account can be logged in to again from the network the mail named.
-    is_unlocked: bool,
     /// What the person can put right.
     user_errors: Vec<UserError>,
 }
@@ -36,10 +34,8 @@ impl LockoutMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What lifts the lockout.")] input: UnlockAccountInput,
     ) -> Result<UnlockAccountPayload, ApiError> {
-        let user_errors = user_errors(service::unlock(ctx.app(), &input.token).await)?;
         Ok(UnlockAccountPayload {
-            is_unlocked: user_errors.is_empty(),
-            user_errors,
+            user_errors: user_errors(service::unlock(ctx.app(), &input.token).await)?,
         })
     }
 }

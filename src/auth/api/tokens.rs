@@ -2,8 +2,8 @@
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use entity::user_role::Role;
 
+use crate::accounts::UserRole;
 use crate::app::AppExt;
 use crate::auth::{TokenError, authenticate};
 use crate::graphql::{ApiError, Kind};
@@ -30,8 +30,8 @@ pub struct TokenInfo {
     user_id: Option<ID>,
     /// Of which session.
     session_id: Option<ID>,
-    /// What its owner may do beyond what everybody may, as `ADMIN`.
-    roles: Option<Vec<String>>,
+    /// What its owner may do, as far as the token says: what was given since then is in the next one.
+    roles: Option<Vec<UserRole>>,
     /// When it was made.
     issued_at: Option<DateTime<Utc>>,
     /// When it ends.
@@ -61,7 +61,7 @@ impl TokenQuery {
                     reason: None,
                     user_id: Some(Kind::User.encode(viewer.user_id.0)),
                     session_id: Some(Kind::Session.encode(viewer.session_id.0)),
-                    roles: Some(viewer.roles.into_iter().map(role).collect()),
+                    roles: Some(UserRole::all(viewer.roles)),
                     issued_at: Some(verified.issued_at),
                     expires_at: Some(verified.expires_at),
                 });
@@ -75,13 +75,4 @@ impl TokenQuery {
             ..TokenInfo::default()
         })
     }
-}
-
-fn role(role: Role) -> String {
-    let name = match role {
-        Role::Admin => "ADMIN",
-        Role::Artist => "ARTIST",
-        Role::Service => "SERVICE",
-    };
-    name.to_owned()
 }

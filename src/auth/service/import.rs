@@ -1,10 +1,10 @@
 //! People of another system, with the hashes of their passwords.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use entity::user_role::Role;
 
-use crate::accounts::{self, AccountError, NewUser};
+use crate::accounts::{self, AccountError, Actor, NewUser};
 use crate::app::App;
 use crate::auth::{AuthError, Stored};
 use crate::db::{DbError, Tx};
@@ -18,7 +18,7 @@ pub struct ImportedUser {
     /// a mail for a new password.
     pub password_hash: Option<String>,
     /// What they may do beyond what everyone may.
-    pub roles: Vec<Role>,
+    pub roles: BTreeSet<Role>,
 }
 
 impl ImportedUser {
@@ -90,9 +90,7 @@ async fn make_all(tx: &Tx, batch: &[ImportedUser]) -> Result<Vec<Imported>, Acco
         }
         taken.extend(names);
         let row = accounts::create(tx, &user.new, user.password_hash.clone()).await?;
-        for role in &user.roles {
-            accounts::grant(tx, row.id, *role).await?;
-        }
+        accounts::give_roles(tx, &row, &user.roles, Actor::CommandLine).await?;
         made.push(Ok(()));
     }
     Ok(made)

@@ -11,6 +11,7 @@ use crate::auth::passwords::Fit;
 use crate::auth::{AuthError, one_time};
 use crate::db::DbError;
 use crate::graphql::{UserError, UserErrorCode};
+use crate::settings::LockoutSettings;
 
 /// What somebody logs in with.
 #[derive(Clone, Debug)]
@@ -156,14 +157,14 @@ async fn succeed(
         }
         None => {
             count("failure");
-            Err(wrong())
+            Err(wrong(app))
         }
     }
 }
 
 async fn refuse<T>(app: &App, attempt: &Try, counts: bool) -> Result<T, AuthError> {
     fail(app, attempt, counts).await?;
-    Err(wrong())
+    Err(wrong(app))
 }
 
 async fn fail(app: &App, attempt: &Try, counts: bool) -> Result<(), DbError> {
@@ -174,10 +175,17 @@ async fn fail(app: &App, attempt: &Try, counts: bool) -> Result<(), DbError> {
 }
 
 /// The one answer to all that is not to be told apart.
-fn wrong() -> AuthError {
+fn wrong(app: &App) -> AuthError {
+    let LockoutSettings {
+        failures,
+        lock_minutes,
+        ..
+    } = app.settings.auth.lockout;
     AuthError::Refused(vec![UserError::new(
         UserErrorCode::WrongCredentials,
-        "The e-mail address or user name, or the password, is wrong. After five wrong tries an account is locked for your network for half an hour; its owner gets a mail with which to unlock it.",
+        format!(
+            "The e-mail address or user name, or the password, is wrong. After {failures} wrong tries an account is locked for your network for {lock_minutes} minutes; its owner gets a mail with which to unlock it."
+        ),
         &["input"],
     )])
 }

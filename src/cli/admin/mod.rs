@@ -136,7 +136,7 @@ async fn invite(app: &App, args: Invite) -> anyhow::Result<()> {
             Ok(())
         }
         Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
-        Err(AuthError::NotAdmin) => bail!("{} is no administrator", by.name),
+        Err(AuthError::NotAdmin) => bail!("{} is no administrator, or is disabled", by.name),
         Err(error) => Err(error.into()),
     }
 }

@@ -172,6 +172,9 @@ export async function name(id: string): Promise<string> {
       return node.title;
     case "User":
       return node.name;
+    case "Artist":
+    case "Session":
+      return node.__typename;
     case undefined:
       return "nothing";
   }

@@ -14,7 +14,15 @@ const RULES = {
     {
       exceptions: {
         suffixes: ["Connection", "Edge", "Event", "Payload"],
-        types: ["PageInfo", "UserError", "Viewer"],
+        types: [
+          "ArtistLink",
+          "PageInfo",
+          "PasswordPolicy",
+          "PasswordStrength",
+          "TokenInfo",
+          "UserError",
+          "Viewer",
+        ],
       },
     },
   ],

@@ -28,13 +28,13 @@ async fn anybody_is_told_what_a_token_is_worth(#[values(Embedded, Full)] mode: M
     assert_eq!(good["reason"], Value::Null);
     assert_eq!(good["userId"], json!(ada.id));
     assert_eq!(good["sessionId"], json!(current(&ada).await));
-    assert_eq!(good["roles"], json!([]));
+    assert_eq!(good["roles"], json!(["USER"]));
     let time = |key: &str| -> chrono::DateTime<chrono::Utc> {
         good[key].as_str().unwrap().parse().unwrap()
     };
     assert_eq!(time("expiresAt") - time("issuedAt"), TimeDelta::minutes(15));
     let hers = check(root.token.as_deref().unwrap()).await;
-    assert_eq!(hers["roles"], json!(["ADMIN"]));
+    assert_eq!(hers["roles"], json!(["ADMIN", "USER"]));
     let worthless = |reason: &str| {
         json!({"isValid": false, "reason": reason, "userId": null, "sessionId": null,
             "roles": null, "issuedAt": null, "expiresAt": null})

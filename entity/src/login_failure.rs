@@ -21,6 +21,8 @@ pub struct Model {
     pub failures: i32,
     /// When counting begins anew.
     pub window_ends_at: Timestamp,
+    /// When the last of them began.
+    pub last_at: Timestamp,
     /// Until when nothing is checked.
     pub locked_until: Option<Timestamp>,
 }

@@ -143,6 +143,7 @@ async fn login_failures(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
                 .col(key_text(manager, "network"))
                 .col(ColumnDef::new("failures").integer().not_null())
                 .col(time("window_ends_at"))
+                .col(time("last_at"))
                 .col(time("locked_until").null())
                 .primary_key(Index::create().col("account").col("network"))
                 .take(),

@@ -34,6 +34,17 @@ pub async fn set_password(
     Ok(update.exec_with_returning(tx.conn()).await?.pop())
 }
 
+/// Whether an account is still active and has the password it had when it was read; and nobody changes
+/// that before the end of the transaction.
+///
+/// # Errors
+/// The database's failure.
+pub async fn is_unchanged(tx: &Tx, user: &Model) -> Result<bool, DbError> {
+    let now = store::lock(tx, user.id).await?;
+    Ok(now
+        .is_some_and(|now| now.status == Status::Active && now.password_hash == user.password_hash))
+}
+
 /// Notes that the address of an active account is its owner's. False when the account has another
 /// address than this one by now, or none.
 ///

@@ -29,6 +29,9 @@ pub enum AuthError {
     /// The refresh token is unknown, over, or was used before.
     #[error("the refresh token is not good")]
     RefreshRefused,
+    /// Mail is switched off, and without it this leads nowhere.
+    #[error("no mail leaves this server")]
+    NoMail,
     /// More sign-ins to one account from one network at once than may fail.
     #[error("too many sign-ins to one account at once")]
     TooManyAtOnce,
@@ -119,6 +122,10 @@ impl From<AuthError> for ApiError {
                 "Too many people are signing in at this moment. Try again shortly.",
             )
             .retry_after(retry_after),
+            AuthError::NoMail => Self::new(
+                ErrorCode::Forbidden,
+                "This needs a mail, and this server sends none. Ask its administrator.",
+            ),
             AuthError::TooManyAtOnce => Self::new(
                 ErrorCode::Unavailable,
                 "Too many sign-ins to this account from your network at this moment. Try again shortly.",

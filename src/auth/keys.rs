@@ -39,7 +39,7 @@ pub struct Keys {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or made.
-    #[error("cannot use the signing key {path}: {source}")]
+    #[error("cannot use the key {path} (auth.jwt_private_key_file, auth.jwt_other_key_files)")]
     Io {
         /// The file.
         path: PathBuf,
@@ -121,15 +121,7 @@ impl Keys {
     /// # Errors
     /// [`KeyError`] says what to do.
     pub fn load(settings: &AuthSettings, create: bool) -> Result<Self, KeyError> {
-        let mut others = Vec::new();
-        for path in &settings.jwt_other_key_files {
-            let pem = std::fs::read(path).map_err(|source| KeyError::Io {
-                path: path.clone(),
-                source,
-            })?;
-            let key = FileKey::read(&pem);
-            others.push(key.ok_or_else(|| KeyError::NotAnotherKey { path: path.clone() })?);
-        }
+        let others = others(settings)?;
         let mut keys = if let Some(secret) = &settings.jwt_secret {
             Self::of_secret(secret.expose_secret().as_bytes())
         } else {
@@ -191,6 +183,27 @@ impl Keys {
             self.public.keys.push(key.jwk);
         }
     }
+}
+
+/// Whether the files of the other keys can be used: what `taskflow config check` asks.
+///
+/// # Errors
+/// [`KeyError`] with the file.
+pub fn check_other_keys(settings: &AuthSettings) -> Result<(), KeyError> {
+    others(settings).map(drop)
+}
+
+fn others(settings: &AuthSettings) -> Result<Vec<FileKey>, KeyError> {
+    let mut others = Vec::new();
+    for path in &settings.jwt_other_key_files {
+        let pem = std::fs::read(path).map_err(|source| KeyError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let key = FileKey::read(&pem);
+        others.push(key.ok_or_else(|| KeyError::NotAnotherKey { path: path.clone() })?);
+    }
+    Ok(others)
 }
 
 /// Makes a key and writes it for the owner only. The file is created exclusively: of two servers

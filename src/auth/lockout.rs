@@ -31,6 +31,8 @@ const HOUR: TimeDelta = TimeDelta::hours(1);
 const UNDER_ATTACK: TimeDelta = TimeDelta::minutes(30);
 /// A mail about the same matter is not sent again so soon.
 const MAIL_AGAIN: TimeDelta = TimeDelta::minutes(15);
+/// Longer than any password is looked at.
+const LOOKING: TimeDelta = TimeDelta::minutes(1);
 /// From where somebody signed in so lately, no code is asked for.
 const KNOWN_FOR: TimeDelta = TimeDelta::days(30);
 
@@ -40,7 +42,6 @@ pub struct Try {
     /// Whose account, if it is anybody's.
     pub user: Option<UserId>,
     account: Uuid,
-    address: IpAddr,
     network: String,
 }
 
@@ -64,31 +65,39 @@ impl Try {
         Self {
             user,
             account,
-            address,
             network: network_of(address),
         }
     }
 
-    /// Takes a place in the count, and says whether the password may be looked at. Every try is
-    /// followed by [`Self::failed`], [`Self::succeeded`] or [`Self::forget`].
+    /// Takes a place in the count, and says whether the password may be looked at. A try that
+    /// has a place is followed by [`Self::failed`], [`Self::succeeded`] or [`Self::forget`].
     ///
     /// # Errors
     /// The database's failure.
     pub async fn begin(&self, settings: &LockoutSettings, tx: &Tx) -> Result<Verdict, DbError> {
         let now = tx.clock().now();
         // A row whose time is over begins anew. Above the limit nothing is added: those tries are
-        // not looked at.
+        // not looked at. When the last of those that are was a minute ago, they will not be heard of
+        // any more (their process died), and one more has their place.
         let begun = row(
             tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at)
-             VALUES ($1, $2, 1, $3)
+            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
+             VALUES ($1, $2, 1, $3, $4)
              ON CONFLICT (account, network) DO UPDATE SET
                failures = CASE
                  WHEN login_failures.locked_until > $4 THEN login_failures.failures
                  WHEN login_failures.locked_until IS NOT NULL THEN 1
                  WHEN login_failures.window_ends_at <= $4 THEN 1
-                 WHEN login_failures.failures > $5 THEN login_failures.failures
-                 ELSE login_failures.failures + 1 END,
+                 WHEN login_failures.failures < $5 THEN login_failures.failures + 1
+                 WHEN login_failures.last_at <= $6 THEN $5
+                 ELSE $5 + 1 END,
+               last_at = CASE
+                 WHEN login_failures.locked_until > $4 THEN login_failures.last_at
+                 WHEN login_failures.locked_until IS NOT NULL THEN $4
+                 WHEN login_failures.window_ends_at <= $4 THEN $4
+                 WHEN login_failures.failures < $5 THEN $4
+                 WHEN login_failures.last_at <= $6 THEN $4
+                 ELSE login_failures.last_at END,
                window_ends_at = CASE
                  WHEN login_failures.locked_until > $4 THEN login_failures.window_ends_at
                  WHEN login_failures.locked_until IS NOT NULL THEN $3
@@ -104,6 +113,7 @@ impl Try {
                 (now + minutes(settings.window_minutes)).into(),
                 now.into(),
                 settings.failures.into(),
+                (now - LOOKING).into(),
             ],
         )
         .await?;
@@ -144,8 +154,8 @@ impl Try {
         let locked_until = now + minutes(settings.lock_minutes);
         let here = row(
             tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at)
-             VALUES ($1, $2, 1, $3)
+            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
+             VALUES ($1, $2, 1, $3, $6)
              ON CONFLICT (account, network) DO UPDATE SET
                locked_until = CASE
                  WHEN login_failures.locked_until IS NULL AND login_failures.failures >= $4 THEN $5
@@ -157,13 +167,14 @@ impl Try {
                 (now + minutes(settings.window_minutes)).into(),
                 settings.failures.into(),
                 locked_until.into(),
+                now.into(),
             ],
         )
         .await?;
         row(
             tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at)
-             VALUES ($1, $2, $3, $4)
+            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
+             VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (account, network) DO UPDATE SET
                failures = CASE
                  WHEN login_failures.window_ends_at <= $5 THEN $3
@@ -257,11 +268,6 @@ impl Try {
         );
         tx.conn().execute_raw(back).await?;
         Ok(())
-    }
-
-    /// From where.
-    pub fn address(&self) -> IpAddr {
-        self.address
     }
 }
 

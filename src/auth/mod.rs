@@ -5,7 +5,6 @@
 //! minutes that any replica can check without asking the database.
 
 mod access;
-mod active;
 mod api;
 mod error;
 pub mod events;
@@ -18,11 +17,11 @@ mod passwords;
 pub mod prune;
 pub mod revocations;
 mod service;
+mod session_count;
 mod store;
 mod tokens;
 
 pub use self::access::{authenticate, caller_now};
-pub use self::active::{count_sessions, keep_counting_sessions};
 pub use self::api::{
     ArtistSignInMutation, EmailMutation, InvitationMutation, LockoutMutation, PasswordMutation,
     PasswordQuery, Session, SessionConnection, SessionMutation, SessionQuery, SignInMutation,
@@ -30,8 +29,12 @@ pub use self::api::{
 };
 pub use self::error::AuthError;
 pub use self::hashes::Stored;
-pub use self::keys::{KeyError, Keys};
+pub use self::keys::{KeyError, Keys, check_other_keys};
 pub use self::passwords::{Fit, Passwords};
 pub use self::revocations::{Revocations, end_sessions_of, raise_epoch};
-pub use self::service::{Imported, ImportedUser, hash_new_password, import_users, invite};
+pub use self::service::{
+    Imported, ImportedUser, ask_to_verify, check_import, hash_new_password, import_users, invite,
+    set_password,
+};
+pub use self::session_count::{count_sessions, keep_counting_sessions};
 pub use self::tokens::{TokenError, Tokens, Verified};

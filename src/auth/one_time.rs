@@ -17,6 +17,7 @@ use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use uuid::Uuid;
 
+use crate::accounts;
 use crate::crypto::{derive_key, mac, sha256};
 use crate::db::{DbError, Tx, new_id};
 
@@ -109,6 +110,10 @@ pub struct NewToken {
 /// The database's failure.
 pub async fn issue(keys: &MailKeys, tx: &Tx, new: NewToken) -> Result<Model, DbError> {
     let now = tx.clock().now();
+    // One at a time for a person, or two at once would not see each other's. For nobody the same
+    // statement locks nothing.
+    let person = new.user_id.unwrap_or(UserId(Uuid::nil()));
+    accounts::lock(tx, person).await?;
     if new.purpose != Purpose::Invitation {
         Entity::update_many()
             .col_expr(Column::UsedAt, Expr::value(now))

@@ -8,7 +8,7 @@ type CharTest = fn(char) -> bool;
 pub const MAX_BYTES: usize = 256;
 
 /// More characters than this do not make a password easier to guess.
-const ESTIMATED_CHARS: usize = 48;
+const ESTIMATED_CHARS: usize = 32;
 
 /// What the estimator calls "guessable in 10^6 tries": the common ones, with the usual endings.
 const WEAKEST: zxcvbn::Score = zxcvbn::Score::Two;

@@ -36,6 +36,9 @@ pub struct Passwords(Arc<Inner>);
 struct Inner {
     argon2: Argon2<'static>,
     permits: Arc<Semaphore>,
+    /// One password is judged at a time, beside the hashes: whoever asks how good one is must not keep
+    /// others from logging in.
+    judge: Arc<Semaphore>,
     /// How many may run at once.
     allowed: usize,
     running: AtomicUsize,
@@ -75,6 +78,7 @@ impl Passwords {
         Ok(Self(Arc::new(Inner {
             argon2,
             permits: Arc::new(Semaphore::new(permits)),
+            judge: Arc::new(Semaphore::new(1)),
             allowed: permits,
             running: AtomicUsize::new(0),
             most_at_once: AtomicUsize::new(0),
@@ -144,6 +148,11 @@ impl Passwords {
         (most, self.0.allowed)
     }
 
+    /// How many wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::Relaxed)
+    }
+
     /// Does work that takes long, off the async threads and within the bounds of hashing.
     ///
     /// # Errors
@@ -164,6 +173,28 @@ impl Passwords {
         })
         .await
         .map_err(|error| AuthError::Internal(format!("the hashing thread: {error}")))
+    }
+
+    /// Does the work of judging a password, off the async threads and one at a time.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`] when it does not come to its turn in time.
+    pub async fn judge<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AuthError> {
+        let turn = timeout(self.0.wait, self.0.judge.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(AuthError::Busy {
+                retry_after: self.0.wait,
+            });
+        };
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+        .map_err(|error| AuthError::Internal(format!("the judging thread: {error}")))
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, AuthError> {

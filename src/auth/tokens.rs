@@ -56,10 +56,12 @@ pub enum TokenError {
     #[error("The access token has expired. Use refreshToken, or log in again.")]
     Expired,
     /// It never was.
-    #[error("The access token is not valid. Log in again.")]
+    #[error("The access token is not valid. Use refreshToken, or log in again.")]
     Invalid,
     /// It would be, but its session was ended, or all tokens of its time.
-    #[error("This session has ended. Log in again.")]
+    #[error(
+        "This access token is good no more: its session was ended, or what its owner may do was changed. Use refreshToken, or log in again."
+    )]
     Ended,
 }
 

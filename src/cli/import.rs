@@ -10,7 +10,6 @@ use clap::{Args, ValueEnum};
 use entity::user_role::Role;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::accounts::NewUser;
 use crate::app::App;
@@ -52,6 +51,16 @@ struct Record {
     email_verified: Option<bool>,
 }
 
+/// What a file may say of somebody.
+const COLUMNS: [&str; 6] = [
+    "email",
+    "username",
+    "name",
+    "password_hash",
+    "roles",
+    "email_verified",
+];
+
 /// A line of the file and who stands there, or what is wrong with it.
 type Line = (u64, Result<ImportedUser, Vec<String>>);
 
@@ -75,7 +84,7 @@ pub async fn run(app: &App, args: Import) -> anyhow::Result<()> {
     let (mut made, mut refused) = (0, 0);
     for batch in lines.chunks(BATCH) {
         let results = if args.dry_run {
-            batch.iter().map(|(_, read)| look_at(read)).collect()
+            look_at(app, batch).await?
         } else {
             make(app, batch).await?
         };
@@ -88,7 +97,8 @@ pub async fn run(app: &App, args: Import) -> anyhow::Result<()> {
                     Err(problems) => ("refused", format!(": {}", problems.join(" "))),
                 };
                 // Whoever reads the report may have gone.
-                writeln!(std::io::stdout(), "{line}\t{word}\t{who}{why}").ok();
+                let told = plain(&format!("{who}{why}"));
+                writeln!(std::io::stdout(), "{line}\t{word}\t{told}").ok();
             }
         });
         let good = results.iter().filter(|result| result.is_ok()).count();
@@ -112,48 +122,82 @@ pub async fn run(app: &App, args: Import) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn look_at(read: &Result<ImportedUser, Vec<String>>) -> auth::Imported {
-    let problems = match read {
-        Ok(user) => user.problems(),
-        Err(problems) => problems.clone(),
-    };
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems)
-    }
+/// What would become of them.
+async fn look_at(app: &App, batch: &[Line]) -> anyhow::Result<Vec<auth::Imported>> {
+    judge(batch, auth::check_import(app, &readable(batch)).await?)
 }
 
-/// Makes those that could be read, and puts the answers of all into the order of the file.
 async fn make(app: &App, batch: &[Line]) -> anyhow::Result<Vec<auth::Imported>> {
-    let readable: Vec<ImportedUser> = batch
-        .iter()
-        .filter_map(|(_, read)| read.as_ref().ok().cloned())
-        .collect();
-    let mut made = auth::import_users(app, &readable).await?.into_iter();
-    Ok(batch
+    judge(batch, auth::import_users(app, &readable(batch)).await?)
+}
+
+fn readable(batch: &[Line]) -> Vec<ImportedUser> {
+    let users = batch.iter().filter_map(|(_, read)| read.as_ref().ok());
+    users.cloned().collect()
+}
+
+/// Puts what became of those that could be read between those that could not.
+fn judge(batch: &[Line], readable: Vec<auth::Imported>) -> anyhow::Result<Vec<auth::Imported>> {
+    let mut readable = readable.into_iter();
+    batch
         .iter()
         .map(|(_, read)| match read {
-            Ok(_) => made.next().unwrap_or(Ok(())),
-            Err(problems) => Err(problems.clone()),
+            Ok(_) => readable.next().context("an answer for each"),
+            Err(problems) => Ok(Err(problems.clone())),
         })
-        .collect())
+        .collect()
+}
+
+/// What a terminal shows as it stands: a file may have signs that do something to it.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn read_csv(path: &Path) -> anyhow::Result<Vec<Line>> {
     let file = open(path)?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
+        .flexible(true)
         .from_reader(file);
     let headers = reader.headers().context("the first line")?.clone();
+    for header in &headers {
+        if !COLUMNS.contains(&header) {
+            bail!(
+                "there is no column `{}`: {}",
+                plain(header),
+                COLUMNS.join(", ")
+            );
+        }
+    }
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.with_context(|| format!("{}", path.display()))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let read = record.deserialize::<Record>(Some(&headers));
+        let read = if record.len() == headers.len() {
+            record
+                .deserialize::<Record>(Some(&headers))
+                .map_err(|error| explain(&error, &headers))
+        } else {
+            let (has, wanted) = (record.len(), headers.len());
+            Err(format!(
+                "The line has {has} values, and the first has {wanted}."
+            ))
+        };
         lines.push((line, user(read)));
     }
     Ok(lines)
+}
+
+/// The library counts the columns from 0.
+fn explain(error: &csv::Error, headers: &csv::StringRecord) -> String {
+    let csv::ErrorKind::Deserialize { err, .. } = error.kind() else {
+        return error.to_string();
+    };
+    let place = err.field().and_then(|field| usize::try_from(field).ok());
+    let column = place.and_then(|place| headers.get(place));
+    format!("{}: {}", column.unwrap_or("the line"), err.kind())
 }
 
 /// Items are counted, since JSON has no lines that mean anything.
@@ -162,12 +206,11 @@ fn read_json(path: &Path) -> anyhow::Result<Vec<Line>> {
         .with_context(|| format!("{} is not an array of JSON", path.display()))?;
     let lines = items.into_iter().zip(1..);
     Ok(lines
-        .map(|(item, number)| (number, user(parse(item))))
+        .map(|(item, number)| {
+            let read = serde_json::from_value(item).map_err(|error| error.to_string());
+            (number, user(read))
+        })
         .collect())
-}
-
-fn parse<T: DeserializeOwned>(item: serde_json::Value) -> serde_json::Result<T> {
-    serde_json::from_value(item)
 }
 
 fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
@@ -175,8 +218,8 @@ fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
     Ok(BufReader::new(file))
 }
 
-fn user(read: Result<Record, impl std::fmt::Display>) -> Result<ImportedUser, Vec<String>> {
-    let record = read.map_err(|error| vec![error.to_string()])?;
+fn user(read: Result<Record, String>) -> Result<ImportedUser, Vec<String>> {
+    let record = read.map_err(|error| vec![error])?;
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let (email, username) = (given(record.email), given(record.username));
     let local = |email: &String| email.split('@').next().map(str::to_owned);

@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::server::{self, Role};
 use crate::settings::Settings;
-use crate::{graphql, schema, telemetry};
+use crate::{auth, graphql, schema, telemetry};
 
 /// A self-hosted task server: one GraphQL service.
 #[derive(Debug, Parser)]
@@ -110,6 +110,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         Command::Schema => {}
         Command::Config(ConfigCommand::Check) => {
             graphql::check_manifests(&settings.persisted_documents)?;
+            auth::check_other_keys(&settings.auth)?;
             for warning in settings.warnings() {
                 println!("warning: {warning}");
             }

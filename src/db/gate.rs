@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use sea_orm::error::ConnAcquireErr;
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::DbError;
@@ -20,31 +20,31 @@ use super::DbError;
 /// The way to the writer.
 #[derive(Debug)]
 pub struct Gate {
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
     /// Whether the last transaction ended in a way that leaves the connection in doubt.
     doubtful: AtomicBool,
     patience: Duration,
 }
 
 /// Being the one who writes.
-pub struct Pass<'a> {
-    gate: &'a Gate,
-    _turn: MutexGuard<'a, ()>,
+pub struct Pass {
+    gate: Arc<Gate>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Gate {
     /// A gate at which one waits at most this long.
     pub fn new(patience: Duration) -> Arc<Self> {
         Arc::new(Self {
-            turn: Mutex::new(()),
+            turn: Arc::default(),
             doubtful: AtomicBool::new(false),
             patience,
         })
     }
 
     /// Waits for the turn, and sees that the connection is a good one.
-    pub async fn enter(&self, writer: &DatabaseConnection) -> Result<Pass<'_>, DbError> {
-        let turn = timeout(self.patience, self.turn.lock())
+    pub async fn enter(self: &Arc<Self>, writer: &DatabaseConnection) -> Result<Pass, DbError> {
+        let turn = timeout(self.patience, self.turn.clone().lock_owned())
             .await
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
         // In doubt until this transaction has ended well.
@@ -61,13 +61,13 @@ impl Gate {
                 .map_err(|error| DbErr::Custom(error.to_string()))?;
         }
         Ok(Pass {
-            gate: self,
+            gate: self.clone(),
             _turn: turn,
         })
     }
 }
 
-impl Pass<'_> {
+impl Pass {
     /// The transaction was committed or rolled back as it should.
     pub fn ended_well(self) {
         self.gate.doubtful.store(false, Ordering::Release);

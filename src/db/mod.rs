@@ -158,16 +158,26 @@ impl Db {
                 return Err(error);
             }
         };
-        inner.commit().await.map_err(DbError::from)?;
-        if let Some(pass) = pass {
-            pass.ended_well();
-        }
-        for hint in after_commit
+        let hints = after_commit
             .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-        {
-            hint();
-        }
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // By itself, so that it comes to its end when the caller goes away in the middle: what was
+        // committed is always hinted at, and what ended is ended in this process, too.
+        let end = async move {
+            inner.commit().await?;
+            if let Some(pass) = pass {
+                pass.ended_well();
+            }
+            for hint in hints {
+                hint();
+            }
+            Ok::<_, DbErr>(())
+        };
+        let ended = tokio::spawn(end).await;
+        ended
+            .map_err(|error| DbErr::Custom(format!("a commit: {error}")))
+            .and_then(|committed| committed)
+            .map_err(DbError::from)?;
         Ok(value)
     }
 

@@ -20,6 +20,7 @@ macro_rules! message {
 const MESSAGES: &[(&str, &str, &str, &str)] = &[
     message!("change_email"),
     message!("email_changed"),
+    message!("first_password"),
     message!("invitation"),
     message!("login_code"),
     message!("password_changed"),

@@ -322,6 +322,7 @@ async fn one_mailbox_has_one_account(#[values(Embedded, Full)] mode: Mode) {
         "\"ada\"@example.org",
         "a b@example.org",
         "ada@[127.0.0.1]",
+        "ada@fresh%2Eexample",
         "ada@127.0.0.1",
         "ada\u{200b}@example.org",
         ".ada@example.org",

@@ -238,6 +238,22 @@ async fn somebody_can_always_administer(#[values(Embedded, Full)] mode: Mode) {
         &send(&root, "enableUser", json!({"id": ada.id})).await,
         "enableUser",
     );
+    // Nor one who has no password and perhaps never comes.
+    let input = json!({"email": "eve@example.org", "name": "Eve", "roles": ["ADMIN"]});
+    user(&send(&root, "createUser", input).await, "createUser");
+    user(
+        &send(&root, "disableUser", json!({"id": ada.id})).await,
+        "disableUser",
+    );
+    let input = json!({"id": root.id, "roles": []});
+    let told = send(&root, "setUserRoles", input).await;
+    assert_eq!(told.user_error("setUserRoles"), invalid("roles"));
+    user(
+        &send(&root, "enableUser", json!({"id": ada.id})).await,
+        "enableUser",
+    );
+    let eve = "UPDATE users SET status = 'disabled' WHERE email = 'eve@example.org'";
+    app.execute(eve).await;
     let reply = send(&root, "setUserRoles", json!({"id": root.id, "roles": []})).await;
     user(&reply, "setUserRoles");
     assert_eq!(app.number(ADMINS).await, 1);
@@ -334,8 +350,8 @@ async fn unlocking_forgets_the_wrong_passwords_of_one_person(#[values(Embedded, 
         app.person("bob").await,
     );
     app.execute(
-        "INSERT INTO login_failures (account, network, failures, window_ends_at, locked_until)
-         SELECT id, '192.0.2.0/24', 5, created_at, created_at FROM users WHERE username <> 'root'",
+        "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at, locked_until)
+         SELECT id, '192.0.2.0/24', 5, created_at, created_at, created_at FROM users WHERE username <> 'root'",
     )
     .await;
     for _ in 0..2 {

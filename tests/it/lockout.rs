@@ -289,6 +289,86 @@ async fn who_has_no_address_is_not_asked_for_a_code(#[values(Embedded, Full)] mo
 
 #[rstest]
 #[tokio::test]
+async fn who_gets_no_mail_is_not_asked_for_a_code(#[values(Embedded, Full)] mode: Mode) {
+    for strict in [
+        ("TASKFLOW_MAIL__TO_UNVERIFIED", "false"),
+        ("TASKFLOW_MAIL__TRANSPORT", "none"),
+    ] {
+        let app = TestApp::with(mode, &[PROXY, strict]).await;
+        app.person("ada").await;
+        attack(&app, "ada").await;
+        assert!(is_in(&logs_in(&app, ELSEWHERE, "ada", PASSWORD).await));
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_guess_whose_sender_goes_away_is_a_guess_like_any_other(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let patient = ("TASKFLOW_AUTH__PASSWORD__HASH_WAIT_MS", "600000");
+    let app = TestApp::with(mode, &[PROXY, patient]).await;
+    app.person("ada").await;
+    let passwords = &app.app.passwords;
+    let (_, allowed) = passwords.most_at_once();
+    let mut holds = Vec::new();
+    for _ in 0..allowed {
+        let (hold, wait) = std::sync::mpsc::channel::<()>();
+        let passwords = passwords.clone();
+        tokio::spawn(async move { passwords.run(move || wait.recv().is_ok()).await });
+        holds.push(hold);
+    }
+    let waiting = async |guesses: usize| {
+        while passwords.waiting() < guesses {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Five guesses wait for their hash when their senders go away.
+    for guess in 1..=5 {
+        let login = logs_in(&app, HERE, "ada", WRONG);
+        tokio::select! { _ = login => panic!("it was answered"), () = waiting(guess) => {} }
+    }
+    drop(holds);
+    let locked = async {
+        while app
+            .number("SELECT count(*) FROM login_failures WHERE locked_until IS NOT NULL")
+            .await
+            == 0
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = crate::support::process::PATIENCE;
+    tokio::time::timeout(patience, locked).await.unwrap();
+    assert!(is_wrong(&logs_in(&app, HERE, "ada", PASSWORD).await));
+}
+
+#[rstest]
+#[tokio::test]
+async fn places_that_died_with_their_process_are_free_after_a_minute(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = start(mode).await;
+    app.person("ada").await;
+    assert!(is_wrong(&logs_in(&app, HERE, "ada", WRONG).await));
+    // As five tries leave it whose process was killed while it looked.
+    app.execute("UPDATE login_failures SET failures = 5 WHERE network <> '*'")
+        .await;
+    assert_eq!(
+        logs_in(&app, HERE, "ada", PASSWORD).await.code(),
+        "UNAVAILABLE"
+    );
+    app.clock.advance(TimeDelta::seconds(59));
+    assert_eq!(
+        logs_in(&app, HERE, "ada", PASSWORD).await.code(),
+        "UNAVAILABLE"
+    );
+    app.clock.advance(TimeDelta::seconds(2));
+    assert!(is_in(&logs_in(&app, HERE, "ada", PASSWORD).await));
+}
+
+#[rstest]
+#[tokio::test]
 async fn replicas_count_together(#[values(Full)] mode: Mode) {
     let app = start(mode).await;
     let other = app.replica().await;

@@ -40,3 +40,4 @@ mod start;
 mod streams;
 mod tasks;
 mod tokens;
+mod transactions;

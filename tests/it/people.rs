@@ -104,7 +104,19 @@ async fn a_hostile_name_is_refused_when_registering(#[values(Embedded, Full)] mo
     let app = TestApp::start(mode).await;
     let register = "mutation($input: RegisterInput!) { register(input: $input) {
         user { roles status isEmailVerified lastLoginAt } userErrors { code field } } }";
-    for name in ["a\u{202e}b", "a\r\nBcc: eve@example.org", "a\u{2067}b"] {
+    for name in [
+        "a\u{202e}b",
+        "a\r\nBcc: eve@example.org",
+        "a\u{2067}b",
+        "\u{200b}",
+        "\u{2800}",
+        "\u{3164}",
+        "\u{200d}",
+        "Root\u{200f}",
+        "\u{61c}abc",
+        "a\u{feff}",
+        "a\u{e0061}",
+    ] {
         let input = json!({"username": "eve", "password": PASSWORD, "name": name});
         let reply = app
             .anybody()
@@ -114,6 +126,19 @@ async fn a_hostile_name_is_refused_when_registering(#[values(Embedded, Full)] mo
         assert_eq!(reply.user_error("register"), invalid);
     }
     // Who has just signed in sees all of themselves.
+    // Whose letters and pictures are joined has a name like any other.
+    for (number, name) in ["نرم\u{200c}افزار", "👩\u{200d}🚀 Sally"]
+        .iter()
+        .enumerate()
+    {
+        let input =
+            json!({"username": format!("join{number}"), "password": PASSWORD, "name": name});
+        let reply = app
+            .anybody()
+            .graphql(register, json!({"input": input}))
+            .await;
+        assert_eq!(reply.data()["register"]["userErrors"], json!([]), "{name}");
+    }
     let input = json!({"username": "eve", "password": PASSWORD, "name": "Eve"});
     let reply = app
         .anybody()

@@ -19,6 +19,7 @@ use crate::auth::events::{RolesChanged, TokenIssued, UserDisabled, UserEnabled, 
 use crate::auth::{self, lockout, one_time};
 use crate::db::{Tx, new_id};
 use crate::events;
+use crate::settings::EffectiveTransport;
 
 /// The account an administrator makes.
 #[derive(Clone, Debug, Default)]
@@ -59,11 +60,13 @@ impl Desk {
 
     /// Whether nobody else can administer this server.
     fn is_last_admin(&self, user: &Model) -> bool {
+        // Who never had a password may never come.
+        let comes = |other: &Model| self.is_active_admin(other) && other.password_hash.is_some();
         self.is_active_admin(user)
             && !self
                 .users
                 .values()
-                .any(|other| other.id != user.id && self.is_active_admin(other))
+                .any(|other| other.id != user.id && comes(other))
     }
 }
 
@@ -102,8 +105,13 @@ pub async fn create_user(
         Some(auth::hash_new_password(app, &new, password).await?)
     } else {
         let mut problems = problems(&new);
-        if new.email.is_none() {
-            let message = "Give a password, or an address to send a link to.";
+        let sends = app.settings.mail.effective_transport() != EffectiveTransport::None;
+        if new.email.is_none() || !sends {
+            let message = if sends {
+                "Give a password, or an address to send a link to."
+            } else {
+                "Give a password: this server sends no mail."
+            };
             problems.push(invalid(message, &["password"]));
         }
         refuse(&problems)?;
@@ -120,7 +128,9 @@ pub async fn create_user(
                 roles_changed(&tx, id, roles, actor).await?;
             }
             if hash.is_none() {
-                send_link(app, &tx, id, actor).await?;
+                send_link(app, &tx, &user, actor).await?;
+            } else {
+                auth::ask_to_verify(app, &tx, &user).await?;
             }
             Ok(user)
         })
@@ -128,11 +138,12 @@ pub async fn create_user(
 }
 
 /// Sends somebody what they set their first password with.
-async fn send_link(app: &App, tx: &Tx, id: UserId, actor: Actor<'_>) -> Result<(), AccountError> {
+async fn send_link(app: &App, tx: &Tx, user: &Model, actor: Actor<'_>) -> Result<(), AccountError> {
+    let id = user.id;
     let token = one_time::NewToken {
         user_id: Some(id),
         purpose: one_time_token::Purpose::ResetPassword,
-        address: None,
+        address: user.email.clone(),
         network: None,
     };
     let token = one_time::issue(app.tokens.mail_keys(), tx, token).await?;

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use url::Url;
 
+use crate::delivery::email::is_unseen;
 use crate::graphql::{UserError, UserErrorCode};
 
 /// The longest URL.
@@ -23,16 +24,19 @@ pub fn tidy(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Signs that make a text look like another: controls, line ends of Unicode, and those that turn
-/// the direction of what follows around.
+/// Signs that make a text look like another: controls, line ends of Unicode, what is not seen, and
+/// what turns the direction of what follows around.
 pub fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// One line of 1 to `most` characters.
 pub fn is_line(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.chars().count()) && !text.chars().any(is_deceptive)
+    // These join letters and pictures, and are nothing by themselves.
+    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}');
+    (1..=most).contains(&text.chars().count())
+        && !text.chars().any(is_deceptive)
+        && !text.chars().all(|c| joins(c) || c.is_whitespace())
 }
 
 /// Some lines of 1 to `most` characters.

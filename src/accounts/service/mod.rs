@@ -98,6 +98,10 @@ pub fn normal_email(email: &str) -> Option<String> {
     if !(1..=64).contains(&local.len()) || !local.chars().all(plain) || dots {
         return None;
     }
+    // The parser of URLs would decode it, and the account keep what was written.
+    if domain.contains('%') {
+        return None;
+    }
     let url::Host::Domain(domain) = url::Host::parse(domain).ok()? else {
         return None;
     };

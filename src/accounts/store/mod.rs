@@ -140,6 +140,9 @@ pub async fn count_directory(
 }
 
 /// A user and nobody else's hands on it until the end of the transaction.
+///
+/// # Errors
+/// The database's failure.
 pub async fn lock(tx: &Tx, id: UserId) -> Result<Option<Model>, DbError> {
     Ok(Entity::find_by_id(id)
         .lock_exclusive()

@@ -76,7 +76,7 @@ impl SignInMutation {
             password: input.password,
             code: input.code,
         };
-        payload(service::login(ctx.app(), credentials, &device).await)
+        payload(service::login(ctx.app(), credentials, device).await)
     }
 }
 

@@ -4,7 +4,7 @@ use entity::one_time_token::Purpose;
 use entity::user::{self, Status};
 use entity::{UserId, Viewer};
 
-use super::{may_be_mailed, own_account};
+use super::{may_be_mailed, own_account, require_mail};
 use crate::accounts::{self, AccountError};
 use crate::app::App;
 use crate::auth::AuthError;
@@ -16,8 +16,9 @@ use crate::events;
 use crate::graphql::{UserError, UserErrorCode};
 
 /// What was sent to an address that the account does not have any more.
-const CANCELLED: [Purpose; 4] = [
+const CANCELLED: [Purpose; 5] = [
     Purpose::VerifyEmail,
+    Purpose::ChangeEmail,
     Purpose::ResetPassword,
     Purpose::Unlock,
     Purpose::LoginCode,
@@ -69,6 +70,7 @@ pub async fn issue(
 
 /// Sends the mail once more.
 pub async fn resend_verification(app: &App, viewer: &Viewer) -> Result<(), AuthError> {
+    require_mail(app)?;
     let user = &own_account(app, viewer).await?;
     app.db
         .write(|tx| async move { Ok(send_verification(app, &tx, user).await?) })
@@ -101,6 +103,7 @@ pub async fn request_email_change(
     address: &str,
     password: String,
 ) -> Result<(), AuthError> {
+    require_mail(app)?;
     let user = own_account(app, viewer).await?;
     let address = address.trim();
     let normal = accounts::normal_email(address);
@@ -124,8 +127,17 @@ pub async fn request_email_change(
         return Err(AuthError::Refused(problems));
     }
     let free = accounts::find_by_login_name(app, address).await?.is_none();
+    let user = &user;
     app.db
         .write(|tx| async move {
+            // The password may have been changed while it was looked at, and that ends all links.
+            if !accounts::is_unchanged(&tx, user).await? {
+                let message = "This is not your password any more.";
+                let code = UserErrorCode::WrongCredentials;
+                return Err(AuthError::refused(code, message, "password"));
+            }
+            // A new link ends the one before, whether it is sent or not: else that would tell.
+            one_time::cancel(&tx, viewer.user_id, &[Purpose::ChangeEmail]).await?;
             let owner = free.then_some(viewer.user_id);
             let address = free.then(|| address.to_owned());
             let token = (owner, Purpose::ChangeEmail, address);

@@ -75,20 +75,42 @@ pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Impor
     }
 }
 
+/// What would become of a batch. Nothing is made.
+///
+/// # Errors
+/// The database's failure.
+pub async fn check_import(app: &App, batch: &[ImportedUser]) -> Result<Vec<Imported>, AuthError> {
+    let all: Vec<String> = batch.iter().flat_map(|user| names(&user.new)).collect();
+    let all = &all;
+    let mut taken = app
+        .db
+        .read(|db| async move { accounts::taken_names(&db, all.clone()).await })
+        .await?;
+    Ok(batch.iter().map(|user| judge(user, &mut taken)).collect())
+}
+
+/// Whether an account can be made; if so, its names are taken from then on.
+fn judge(user: &ImportedUser, taken: &mut HashSet<String>) -> Imported {
+    let mut problems = user.problems();
+    let names = names(&user.new);
+    if problems.is_empty() && names.iter().any(|name| taken.contains(name)) {
+        problems.push("There is an account with this e-mail address or user name.".to_owned());
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    taken.extend(names);
+    Ok(())
+}
+
 async fn make_all(tx: &Tx, batch: &[ImportedUser]) -> Result<Vec<Imported>, AccountError> {
     let mut taken = taken(tx, batch).await?;
     let mut made = Vec::with_capacity(batch.len());
     for user in batch {
-        let mut problems = user.problems();
-        let names = names(&user.new);
-        if problems.is_empty() && names.iter().any(|name| taken.contains(name)) {
-            problems.push("There is an account with this e-mail address or user name.".to_owned());
-        }
-        if !problems.is_empty() {
+        if let Err(problems) = judge(user, &mut taken) {
             made.push(Err(problems));
             continue;
         }
-        taken.extend(names);
         let row = accounts::create(tx, &user.new, user.password_hash.clone()).await?;
         accounts::give_roles(tx, &row, &user.roles, Actor::CommandLine).await?;
         made.push(Ok(()));

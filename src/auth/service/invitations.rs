@@ -5,7 +5,7 @@ use entity::user::Status;
 use entity::user_role::Role;
 use entity::{Timestamp, UserId};
 
-use super::email;
+use super::{email, require_mail};
 use crate::accounts::{self, NewUser};
 use crate::app::App;
 use crate::auth::AuthError;
@@ -20,6 +20,10 @@ use crate::settings::Registration;
 /// [`AuthError::NotAdmin`], and [`AuthError::Refused`] for an address that is none, or that somebody
 /// has.
 pub async fn invite(app: &App, by: UserId, address: &str) -> Result<Timestamp, AuthError> {
+    require_mail(app)?;
+    if app.settings.auth.registration == Registration::Closed {
+        return Err(AuthError::RegistrationClosed);
+    }
     let address = address.trim();
     app.db
         .write(|tx| async move {

@@ -3,7 +3,7 @@
 use entity::one_time_token::Purpose;
 use entity::user::{self, Status};
 
-use super::{Device, SignedIn, open_session};
+use super::{Device, SignedIn, may_be_mailed, open_session};
 use crate::accounts;
 use crate::app::App;
 use crate::auth::lockout::{Try, Verdict};
@@ -12,6 +12,7 @@ use crate::auth::{AuthError, one_time};
 use crate::db::DbError;
 use crate::graphql::{UserError, UserErrorCode};
 use crate::settings::LockoutSettings;
+use crate::telemetry;
 
 /// What somebody logs in with.
 #[derive(Clone, Debug)]
@@ -26,7 +27,23 @@ pub struct Credentials {
 
 /// Signs someone in. Unknown names, wrong passwords and locked accounts take the same statements,
 /// the same hash and get the same answer.
+///
+/// It goes on to its end when the client goes away: the place it took in the count of failures is
+/// given back or kept, and does not stay taken.
 pub async fn login(
+    app: &App,
+    credentials: Credentials,
+    device: Device,
+) -> Result<SignedIn, AuthError> {
+    let app = app.clone();
+    let request_id = telemetry::request_id().unwrap_or_default();
+    let login = async move { log_in(&app, credentials, &device).await };
+    tokio::spawn(telemetry::with_request_id(request_id, login))
+        .await
+        .map_err(|error| AuthError::Internal(format!("a login: {error}")))?
+}
+
+async fn log_in(
     app: &App,
     credentials: Credentials,
     device: &Device,
@@ -43,8 +60,8 @@ pub async fn login(
         &name,
         device.client.address,
     );
-    // Who has no address cannot be sent a code.
-    let has_address = user.as_ref().is_none_or(|user| user.email.is_some());
+    // Who gets no mail cannot be sent a code.
+    let has_address = user.as_ref().is_none_or(|user| may_be_mailed(app, user));
     match begin(app, attempt, code.as_deref(), has_address).await? {
         Begun::Look => {}
         Begun::Refuse => {
@@ -52,7 +69,10 @@ pub async fn login(
             return refuse(app, attempt, false).await;
         }
         Begun::Busy => return Err(AuthError::TooManyAtOnce),
-        Begun::CodeSent => return Err(code_required("")),
+        Begun::CodeSent => {
+            count("failure");
+            return Err(code_required(""));
+        }
         Begun::WrongCode => {
             app.passwords.check(password, None).await?;
             fail(app, attempt, true).await?;

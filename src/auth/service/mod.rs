@@ -6,8 +6,8 @@ mod invitations;
 mod lockout;
 mod login;
 mod passwords;
+mod registration;
 mod sessions;
-mod sign_in;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,21 +17,24 @@ use entity::user_role::Role;
 use entity::{SessionId, Timestamp, Viewer, session, user};
 
 pub use self::email::{
-    confirm_email_change, request_email_change, resend_verification, verify_email,
+    ask_to_verify, confirm_email_change, request_email_change, resend_verification, verify_email,
 };
-pub use self::import::{Imported, ImportedUser, import_users};
+pub use self::import::{Imported, ImportedUser, check_import, import_users};
 pub use self::invitations::invite;
 pub use self::lockout::unlock;
 pub use self::login::{Credentials, login};
-pub use self::passwords::{change_password, request_password_reset, reset_password, strength};
+pub use self::passwords::{
+    change_password, request_password_reset, reset_password, set_password, strength,
+};
+pub use self::registration::{SignUp, hash_new_password, register};
 pub use self::sessions::{logout, refresh, revoke, revoke_others};
-pub use self::sign_in::{SignUp, hash_new_password, register};
 use super::{AuthError, store};
 use crate::accounts;
 use crate::app::App;
 use crate::crypto;
 use crate::db::{Tx, new_id};
 use crate::graphql::Client;
+use crate::settings::EffectiveTransport;
 
 /// What someone gets who signed in.
 #[derive(Clone, Debug)]
@@ -117,9 +120,19 @@ async fn own_account(app: &App, viewer: &Viewer) -> Result<user::Model, AuthErro
         .ok_or(AuthError::SessionOver)
 }
 
+/// Refuses what leads nowhere without a mail.
+fn require_mail(app: &App) -> Result<(), AuthError> {
+    if app.settings.mail.effective_transport() == EffectiveTransport::None {
+        return Err(AuthError::NoMail);
+    }
+    Ok(())
+}
+
 /// Whether the address of an account gets more than the mail that asks to confirm it.
 fn may_be_mailed(app: &App, user: &user::Model) -> bool {
-    user.email.is_some() && (user.email_verified_at.is_some() || app.settings.mails_unverified())
+    let leaves = app.settings.mail.effective_transport() != EffectiveTransport::None;
+    let known = user.email_verified_at.is_some() || app.settings.mails_unverified();
+    user.email.is_some() && known && leaves
 }
 
 /// Opens a session in the transaction of whatever let somebody in.

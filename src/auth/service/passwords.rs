@@ -5,7 +5,7 @@ use entity::session::RevokeReason;
 use entity::user::{self, Status};
 use entity::{UserId, Viewer};
 
-use super::{Fresh, SignedIn, email, may_be_mailed, own_account, signed_in};
+use super::{Fresh, SignedIn, email, own_account, require_mail, signed_in};
 use crate::accounts;
 use crate::app::App;
 use crate::auth::events::{PasswordChanged, tell};
@@ -37,7 +37,7 @@ pub async fn weaknesses(
     let settings = app.settings.auth.password.clone();
     let (password, weak) = app
         .passwords
-        .run(move || {
+        .judge(move || {
             let weak = password_policy::problems(&password, &context, &settings);
             (password, weak)
         })
@@ -65,7 +65,7 @@ pub async fn strength(
 ) -> Result<Strength, AuthError> {
     let settings = app.settings.auth.password.clone();
     app.passwords
-        .run(move || password_policy::strength(&password, &names, &settings))
+        .judge(move || password_policy::strength(&password, &names, &settings))
         .await
 }
 
@@ -82,8 +82,17 @@ pub async fn change_password(
         AuthError::refused(UserErrorCode::WrongCredentials, message, "currentPassword")
     };
     let old = user.password_hash.clone();
+    let is_same = current == new;
     if app.passwords.check(current, old.clone()).await? == Fit::Wrong {
         return Err(wrong());
+    }
+    if is_same {
+        let message = "This is your password already. Choose another.";
+        return Err(AuthError::refused(
+            UserErrorCode::Invalid,
+            message,
+            "newPassword",
+        ));
     }
     let hash = &hash_for(app, &user, new).await?;
     let old = old.as_deref();
@@ -91,10 +100,12 @@ pub async fn change_password(
     app.db
         .write(|tx| async move {
             let session = viewer.session_id;
-            one_time::cancel(&tx, viewer.user_id, &CANCELLED).await?;
             let mut user = accounts::set_password(&tx, viewer.user_id, old, hash)
                 .await?
                 .ok_or_else(wrong)?;
+            // After the row of the user is locked: what is issued at this moment waits, and then finds
+            // another password.
+            one_time::cancel(&tx, viewer.user_id, &CANCELLED).await?;
             user.token_epoch = raise_epoch(app, &tx, user.id).await?;
             let (family, refresh) = (&fresh.family_hash, &fresh.hash);
             if !store::replace_family(&tx, session, family, refresh, fresh.expires_at).await? {
@@ -118,12 +129,35 @@ async fn tell_of_change(app: &App, tx: &Tx, user: UserId, reset: bool) -> Result
     Ok(())
 }
 
+/// Sets somebody's password for them and ends all their sessions: for the operator, when no mail can.
+///
+/// # Errors
+/// [`AuthError::Refused`] when it is too weak, or the account is disabled.
+pub async fn set_password(app: &App, user: &user::Model, new: String) -> Result<(), AuthError> {
+    let hash = &hash_for(app, user, new).await?;
+    let id = user.id;
+    app.db
+        .write(|tx| async move {
+            accounts::set_password(&tx, id, None, hash)
+                .await?
+                .ok_or(AuthError::Disabled)?;
+            one_time::cancel(&tx, id, &CANCELLED).await?;
+            raise_epoch(app, &tx, id).await?;
+            end_sessions_of(app, &tx, id, None, RevokeReason::Password).await?;
+            tell_of_change(app, &tx, id, true).await
+        })
+        .await
+}
+
 /// Sends somebody a token to set a new password with. Whether there is such an account, and whether
 /// it can be sent mail, is not to be seen: not in the answer, and not in the work. The same rows are
 /// written for nobody, and only the mail is missing, which a job writes later.
 pub async fn request_password_reset(app: &App, identifier: &str) -> Result<(), AuthError> {
+    require_mail(app)?;
     let user = accounts::find_by_login_name(app, identifier).await?;
-    let user = user.filter(|user| user.status == Status::Active && may_be_mailed(app, user));
+    // Confirmed address or not: who can read the mail shows that it is theirs, and gets an account back
+    // that somebody else made with it.
+    let user = user.filter(|user| user.status == Status::Active && user.email.is_some());
     let user = user.as_ref();
     app.db
         .write(|tx| async move {
@@ -156,7 +190,6 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
             let row = one_time::redeem(&tx, token, Purpose::ResetPassword, None).await?;
             let row = row.ok_or_else(invalid)?;
             let user = row.user_id.ok_or_else(invalid)?;
-            one_time::cancel(&tx, user, &CANCELLED).await?;
             // The mail arrived there. When the account has another address by now, the token was
             // sent to somebody who may have nothing to do with it any more.
             if !accounts::confirm_email(&tx, user, row.address.as_deref()).await? {
@@ -165,6 +198,7 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
             accounts::set_password(&tx, user, None, hash)
                 .await?
                 .ok_or_else(invalid)?;
+            one_time::cancel(&tx, user, &CANCELLED).await?;
             raise_epoch(app, &tx, user).await?;
             end_sessions_of(app, &tx, user, None, RevokeReason::Password).await?;
             tell_of_change(app, &tx, user, true).await

@@ -88,14 +88,13 @@ pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
-    let new = NewUser::tidy(args.email, args.username, &args.name);
+    // Whoever may run this vouches for the address.
+    let new = NewUser {
+        email_verified: args.email.is_some(),
+        ..NewUser::tidy(args.email, args.username, &args.name)
+    };
     let (password, made) = if args.password_stdin {
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .context("reading the password")?;
-        (line.trim_end_matches(['\r', '\n']).to_owned(), false)
+        (password_from_stdin()?, false)
     } else {
         // Longer than anyone guesses, and of every class the policy may ask for.
         (format!("{}-aA1", crypto::random_token()), true)
@@ -113,6 +112,16 @@ async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
         println!("password: {password}");
     }
     Ok(())
+}
+
+/// The first line.
+fn password_from_stdin() -> anyhow::Result<String> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .context("reading the password")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 async fn invite(app: &App, args: Invite) -> anyhow::Result<()> {

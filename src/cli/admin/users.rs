@@ -9,6 +9,7 @@ use entity::user_role::Role;
 use super::in_words;
 use crate::accounts::{self, Actor, DirectoryFilter};
 use crate::app::App;
+use crate::auth;
 use crate::graphql::{Kind, Page};
 
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,16 @@ pub enum Command {
         who: String,
         /// The roles; none at all to take all.
         roles: Vec<RoleName>,
+    },
+    /// Set the password of an account, from the first line of the standard input, and end its sessions.
+    Password {
+        /// The e-mail address, the user name or the id.
+        who: String,
+    },
+    /// Let an account log in again that is locked after wrong passwords.
+    Unlock {
+        /// The e-mail address, the user name or the id.
+        who: String,
     },
 }
 
@@ -83,6 +94,18 @@ pub async fn run(app: &App, command: Command) -> anyhow::Result<()> {
             let id = find(app, &who).await?.id;
             let user = in_words(accounts::enable_user(app, actor, id).await)?;
             println!("enabled the account of {}", user.name);
+        }
+        Command::Password { who } => {
+            let user = find(app, &who).await?;
+            let password = super::password_from_stdin()?;
+            let set = auth::set_password(app, &user, password).await;
+            in_words(set.map_err(Into::into))?;
+            println!("set the password of {}", user.name);
+        }
+        Command::Unlock { who } => {
+            let id = find(app, &who).await?.id;
+            let user = in_words(accounts::unlock_user(app, actor, id).await)?;
+            println!("{} can log in again from everywhere", user.name);
         }
         Command::Roles { who, roles } => {
             let id = find(app, &who).await?.id;

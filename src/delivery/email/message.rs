@@ -127,10 +127,16 @@ pub fn one_line(text: &str, most: usize) -> String {
     }
 }
 
-/// Control characters that are no space, and the bidirectional controls of UAX 9.
-fn is_unseen(c: char) -> bool {
+/// Signs that nobody sees and that change how others read: control characters that are no space, the
+/// bidirectional controls (UAX 9), blanks without width, fillers of Hangul and Braille, and tags.
+pub fn is_unseen(c: char) -> bool {
     let bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    bidi || (c.is_control() && !c.is_whitespace())
+    let empty = matches!(
+        c,
+        '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{2800}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}'
+    );
+    bidi || empty || (c.is_control() && !c.is_whitespace())
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub fn check(
     if named(limits.auth_fields) > 1 {
         return Err(ApiError::new(
             ErrorCode::QueryTooComplex,
-            "An operation may sign in, register or refresh once. Send one operation for each.",
+            "An operation may check one secret: log in, register, refresh, use the token of a mail and the like. Send one operation for each.",
         ));
     }
     if !limits.introspection && named(&["__schema", "__type"]) > 0 {

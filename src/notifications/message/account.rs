@@ -68,7 +68,14 @@ fn words_of_token(
     to_address: String,
     token: &str,
 ) -> Result<Decision, ComposeError> {
-    let name = one_line(&recipient.name);
+    // Whoever registers types the name and the address, and perhaps not their own: a stranger must not
+    // be sent somebody's words.
+    let unknown = matches!(row.purpose, Purpose::VerifyEmail | Purpose::ChangeEmail);
+    let name = if unknown {
+        "there".to_owned()
+    } else {
+        one_line(&recipient.name)
+    };
     let public_url = app.settings.public_url();
     // In the fragment, which a browser sends to nobody: no log and no `Referer` has the token.
     let link = |what: &str| format!("{public_url}/account#{what}={token}");
@@ -85,7 +92,11 @@ fn words_of_token(
                 "until": until, "public_url": public_url}),
         ),
         Purpose::ResetPassword => (
-            "reset_password",
+            if recipient.password_hash.is_some() {
+                "reset_password"
+            } else {
+                "first_password"
+            },
             json!({"recipient": name, "link": link("reset-password"),
                 "until": until, "public_url": public_url}),
         ),
@@ -107,9 +118,8 @@ fn words_of_token(
     };
     Ok(Decision::Send {
         words: rendered(app, message, &words)?,
-        // Who is invited has no name here yet.
         to_name: match row.purpose {
-            Purpose::Invitation => String::new(),
+            Purpose::Invitation | Purpose::VerifyEmail | Purpose::ChangeEmail => String::new(),
             _ => recipient.name,
         },
         to_address,

@@ -207,6 +207,67 @@ async fn a_change_of_address_takes_the_password_and_an_address() {
     assert_eq!(app.number("SELECT count(*) FROM one_time_tokens").await, 0);
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_later_wish_for_an_address_ends_the_link_of_the_one_before(
+    #[values(Embedded, Full)] mode: Mode,
+    #[values("free2@example.org", "bob@example.org")] later: &str,
+) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    app.person("bob").await;
+    for address in ["free@example.org", later] {
+        let input = json!({"newEmail": address, "password": PASSWORD});
+        does(&ada, "requestEmailChange", input).await;
+        app.work().await;
+    }
+    // Were it good when somebody has the later address, it would tell so.
+    let first = json!({"token": tokens(&app, "change-email")[0]});
+    let error = refused(&app.anybody(), "confirmEmailChange", first).await;
+    assert_eq!(error.0, "INVALID_TOKEN");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_password_that_changes_while_it_is_looked_at_changes_no_address(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let patient = [
+        ("TASKFLOW_AUTH__PASSWORD__HASH_WAIT_MS", "600000"),
+        ("TASKFLOW_LIMITS__PROFILE", "development"),
+    ];
+    let app = TestApp::with(mode, &patient).await;
+    let thief = app.person("ada").await;
+    let passwords = &app.app.passwords;
+    let (_, allowed) = passwords.most_at_once();
+    let mut holds = Vec::new();
+    for _ in 0..allowed {
+        let (hold, wait) = std::sync::mpsc::channel::<()>();
+        let passwords = passwords.clone();
+        tokio::spawn(async move { passwords.run(move || wait.recv().is_ok()).await });
+        holds.push(hold);
+    }
+    let asked = tokio::spawn(async move {
+        let input = json!({"newEmail": "thief@example.org", "password": PASSWORD});
+        refused(&thief, "requestEmailChange", input).await
+    });
+    // It has read the account, and waits for its turn to hash.
+    let waits = async {
+        while passwords.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::support::process::PATIENCE, waits)
+        .await
+        .unwrap();
+    app.execute("UPDATE users SET password_hash = 'another'")
+        .await;
+    drop(holds);
+    let error = asked.await.unwrap();
+    assert_eq!(error, pair("WRONG_CREDENTIALS", "input.password"));
+    assert_eq!(app.number("SELECT count(*) FROM one_time_tokens").await, 0);
+}
+
 #[tokio::test]
 async fn guesses_at_the_password_of_a_session_are_limited() {
     let limit = ("TASKFLOW_LIMITS__LOGIN_ACCOUNT", "3/15m");

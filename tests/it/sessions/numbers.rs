@@ -128,6 +128,7 @@ async fn what_is_over_is_deleted_and_nothing_else(#[values(Embedded, Full)] mode
             network: network.to_owned(),
             failures: 1,
             window_ends_at: now + window,
+            last_at: now,
             locked_until: locked.map(|locked| now + locked),
         }
     };

@@ -62,9 +62,10 @@ async fn an_operation_before_the_init_is_closed_with_4401_though_an_init_follows
 #[tokio::test]
 async fn an_id_in_use_is_closed_with_4409_even_while_the_first_is_prepared() {
     let app = TestApp::start(Embedded).await;
-    let init = json!({"type": "connection_init"});
-    let mut raw = Raw::acknowledged(app.listen().await, &init).await;
-    let twice = query("1", TYPENAME);
+    let (bob, address) = (app.person("bob").await, app.listen().await);
+    let mut raw = Raw::acknowledged(address, &init(token(&bob))).await;
+    // One that does not end before the second is read.
+    let twice = query("1", "subscription { taskAssigned { cursor } }");
     raw.send(&at_once(&[&twice, &twice])).await;
     assert_eq!(close_code(&mut raw).await, 4409);
 }

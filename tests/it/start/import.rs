@@ -33,7 +33,9 @@ async fn people_come_with_their_passwords_and_each_line_is_told(
              eve@example.org,,,md5:0123456789abcdef,,\n\
              zoe@example.org,,Zoe,,king,\n\
              ann@example.org,,Ann,,,maybe\n\
-             tom@example.org,,,,service,false\n"
+             tom@example.org,,,,service,false\n\
+             one@example.org,two\n\
+             ,x,\u{1b}]0;owned\u{7},,,\n"
         ),
     )
     .unwrap();
@@ -65,7 +67,7 @@ async fn people_come_with_their_passwords_and_each_line_is_told(
         "{done:?}"
     );
     assert_eq!(report[0][0], "2", "the line of the file");
-    assert!(done.out.ends_with("3 made, 5 refused\n"), "{}", done.out);
+    assert!(done.out.ends_with("3 made, 7 refused\n"), "{}", done.out);
     for told in [
         "address already",
         "not an e-mail address",
@@ -83,7 +85,7 @@ async fn people_come_with_their_passwords_and_each_line_is_told(
 
     // A second run changes nothing.
     let again = at(&site, &[], &["admin", "import-users", &path], "");
-    assert!(again.out.ends_with("0 made, 8 refused\n"), "{}", again.out);
+    assert!(again.out.ends_with("0 made, 10 refused\n"), "{}", again.out);
 
     let (_server, address) = site.serve(&[]).await;
     for name in ["ada@example.org", "bob"] {
@@ -126,7 +128,11 @@ async fn a_thousand_people_come_out_of_json(#[values(Embedded, Full)] mode: Mode
         done.out
     );
     // What is no such file is told by name, and makes nothing.
-    for (name, content) in [("a.json", "{}"), ("b.csv", "email\n\"a"), ("c.txt", "")] {
+    for (name, content) in [
+        ("a.json", "{}"),
+        ("b.csv", "email,nickname\na@example.org,a"),
+        ("c.txt", ""),
+    ] {
         let file = site.folder.path().join(name);
         std::fs::write(&file, content).unwrap();
         let path = file.display().to_string();

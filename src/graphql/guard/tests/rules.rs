@@ -33,7 +33,7 @@ fn one_secret_is_checked_in_an_operation() {
         "mutation{a:login ...on M{register}}",
         "mutation{a:login ...F}fragment F on M{b:login}",
     ] {
-        refuses(query, "QUERY_TOO_COMPLEX", "once");
+        refuses(query, "QUERY_TOO_COMPLEX", "one secret");
     }
     assert_eq!(refusal("mutation{login other}"), None);
 }

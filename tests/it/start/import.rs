@@ -62,7 +62,7 @@ async fn people_come_with_their_passwords_and_each_line_is_told(
     assert_eq!(
         words,
         [
-            made, made, refused, refused, refused, refused, refused, made
+            made, made, refused, refused, refused, refused, refused, made, refused, refused
         ],
         "{done:?}"
     );

@@ -310,14 +310,7 @@ async fn a_guess_whose_sender_goes_away_is_a_guess_like_any_other(
     let app = TestApp::with(mode, &[PROXY, patient]).await;
     app.person("ada").await;
     let passwords = &app.app.passwords;
-    let (_, allowed) = passwords.most_at_once();
-    let mut holds = Vec::new();
-    for _ in 0..allowed {
-        let (hold, wait) = std::sync::mpsc::channel::<()>();
-        let passwords = passwords.clone();
-        tokio::spawn(async move { passwords.run(move || wait.recv().is_ok()).await });
-        holds.push(hold);
-    }
+    let holds = app.hold_hashes().await;
     let waiting = async |guesses: usize| {
         while passwords.waiting() < guesses {
             tokio::task::yield_now().await;
@@ -397,18 +390,17 @@ async fn a_login_that_finds_no_place_to_hash_is_not_a_wrong_password() {
     let app = TestApp::with(Embedded, &one_at_a_time).await;
     app.person("ada").await;
     // One hashes, one waits, and whoever comes meanwhile is sent away.
-    let (hold, wait) = std::sync::mpsc::channel::<()>();
-    let (app1, app2) = (app.app.clone(), app.app.clone());
-    let busy = tokio::spawn(async move { app1.passwords.run(move || wait.recv().ok()).await });
-    tokio::task::yield_now().await;
-    let waits = tokio::spawn(async move { app2.passwords.run(|| ()).await });
-    tokio::task::yield_now().await;
+    let holds = app.hold_hashes().await;
+    let parts = app.app.clone();
+    let waits = tokio::spawn(async move { parts.passwords.run(|| ()).await });
+    while app.app.passwords.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
     for _ in 0..10 {
         let reply = logs_in(&app, HERE, "ada", PASSWORD).await;
         assert_eq!(reply.code(), "UNAVAILABLE");
     }
-    drop(hold);
-    busy.await.unwrap().unwrap();
+    drop(holds);
     waits.await.unwrap().unwrap();
     assert!(is_in(&logs_in(&app, HERE, "ada", PASSWORD).await));
 }

@@ -192,18 +192,8 @@ async fn three_hundred_logins_at_once_hash_no_more_than_is_allowed_and_reads_go_
     let app = TestApp::with(mode, &patient).await;
     let ada = app.person("ada").await;
     let passwords = &app.app.passwords;
-    let (_, allowed) = passwords.most_at_once();
     // Every place is taken, so no login comes further than the queue.
-    let mut holds = Vec::new();
-    let mut held = Vec::new();
-    for _ in 0..allowed {
-        let (hold, wait) = std::sync::mpsc::channel::<()>();
-        let passwords = passwords.clone();
-        held.push(tokio::spawn(async move {
-            passwords.run(move || wait.recv().is_ok()).await
-        }));
-        holds.push(hold);
-    }
+    let holds = app.hold_hashes().await;
     let anybody = app.anybody();
     let storm = tokio::spawn(async move {
         let query =
@@ -225,9 +215,6 @@ async fn three_hundred_logins_at_once_hash_no_more_than_is_allowed_and_reads_go_
         "the reads did not wait for the logins"
     );
     drop(holds);
-    for one in held {
-        one.await.unwrap().unwrap();
-    }
     for reply in storm.await.unwrap() {
         assert_eq!(reply.user_error("login").0, "WRONG_CREDENTIALS");
     }

@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use entity::UserId;
+use entity::one_time_token::Purpose;
 use entity::session::RevokeReason;
 use entity::user::{Model, Status};
 use entity::user_role::Role;
-use entity::{UserId, one_time_token};
 
 use super::artists::{ArtistDetails, create_artist};
 use super::checks::invalid;
@@ -15,8 +16,8 @@ use super::profile::refuse;
 use super::{NewUser, create_as, problems};
 use crate::accounts::{AccountError, Actor, policy, store};
 use crate::app::App;
-use crate::auth::events::{RolesChanged, TokenIssued, UserDisabled, UserEnabled, tell};
-use crate::auth::{self, lockout, one_time};
+use crate::auth::events::{RolesChanged, UserDisabled, UserEnabled};
+use crate::auth::{self, lockout};
 use crate::db::{Tx, new_id};
 use crate::events;
 use crate::settings::EffectiveTransport;
@@ -128,32 +129,15 @@ pub async fn create_user(
                 roles_changed(&tx, id, roles, actor).await?;
             }
             if hash.is_none() {
-                send_link(app, &tx, &user, actor).await?;
+                // What they set their first password with.
+                let token = (Some(id), Purpose::ResetPassword, user.email.clone());
+                auth::issue_token(app, &tx, token, actor.id()).await?;
             } else {
                 auth::ask_to_verify(app, &tx, &user).await?;
             }
             Ok(user)
         })
         .await
-}
-
-/// Sends somebody what they set their first password with.
-async fn send_link(app: &App, tx: &Tx, user: &Model, actor: Actor<'_>) -> Result<(), AccountError> {
-    let id = user.id;
-    let token = one_time::NewToken {
-        user_id: Some(id),
-        purpose: one_time_token::Purpose::ResetPassword,
-        address: user.email.clone(),
-        network: None,
-    };
-    let token = one_time::issue(app.tokens.mail_keys(), tx, token).await?;
-    let event = TokenIssued {
-        token_id: token.id,
-        user_id: Some(id),
-        recipients: vec![id],
-    };
-    tell(app, tx, &event, actor.id()).await?;
-    Ok(())
 }
 
 /// Gives somebody roles, and an artist a profile.

@@ -17,7 +17,8 @@ use entity::user_role::Role;
 use entity::{SessionId, Timestamp, Viewer, session, user};
 
 pub use self::email::{
-    ask_to_verify, confirm_email_change, request_email_change, resend_verification, verify_email,
+    ask_to_verify, confirm_email_change, issue as issue_token, request_email_change,
+    resend_verification, verify_email,
 };
 pub use self::import::{Imported, ImportedUser, check_import, import_users};
 pub use self::invitations::invite;

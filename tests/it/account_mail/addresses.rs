@@ -239,14 +239,7 @@ async fn a_password_that_changes_while_it_is_looked_at_changes_no_address(
     let app = TestApp::with(mode, &patient).await;
     let thief = app.person("ada").await;
     let passwords = &app.app.passwords;
-    let (_, allowed) = passwords.most_at_once();
-    let mut holds = Vec::new();
-    for _ in 0..allowed {
-        let (hold, wait) = std::sync::mpsc::channel::<()>();
-        let passwords = passwords.clone();
-        tokio::spawn(async move { passwords.run(move || wait.recv().is_ok()).await });
-        holds.push(hold);
-    }
+    let holds = app.hold_hashes().await;
     let asked = tokio::spawn(async move {
         let input = json!({"newEmail": "thief@example.org", "password": PASSWORD});
         refused(&thief, "requestEmailChange", input).await

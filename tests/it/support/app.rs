@@ -146,6 +146,29 @@ impl TestApp {
             .expect("the jobs run")
     }
 
+    /// Takes all places in which passwords are hashed, until what is answered is dropped: whoever logs in
+    /// meanwhile waits.
+    pub async fn hold_hashes(&self) -> Vec<std::sync::mpsc::Sender<()>> {
+        let passwords = &self.app.passwords;
+        let (_, allowed) = passwords.most_at_once();
+        let mut holds = Vec::new();
+        for _ in 0..allowed {
+            let (hold, wait) = std::sync::mpsc::channel();
+            let (begin, has_begun) = tokio::sync::oneshot::channel();
+            let passwords = passwords.clone();
+            tokio::spawn(async move {
+                let place = passwords.run(move || {
+                    begin.send(()).ok();
+                    wait.recv().ok();
+                });
+                place.await.expect("a place");
+            });
+            has_begun.await.expect("a place");
+            holds.push(hold);
+        }
+        holds
+    }
+
     /// Listens on a free port, for what needs a real connection.
     pub async fn listen(&self) -> SocketAddr {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")

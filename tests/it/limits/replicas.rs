@@ -109,7 +109,7 @@ async fn with_a_redis_that_does_not_answer_requests_are_answered_all_the_same() 
     let redis = RedisServer::start_private();
     let settings = [
         ("TASKFLOW_LIMITS__USER", "10/1h"),
-        ("TASKFLOW_LIMITS__REDIS_TIMEOUT_MS", "50"),
+        ("TASKFLOW_LIMITS__REDIS_TIMEOUT_MS", "500"),
     ];
     let (one, _other) = two(&redis, &settings).await;
     let ada = one.person("ada").await;

@@ -58,7 +58,7 @@ impl Settings {
             "redis.url is not set: with several replicas, live updates of another one wait for events.poll_seconds, and each replica counts [limits] for itself",
         );
         warn(
-            production && self.mail.effective_transport() == EffectiveTransport::None,
+            production && !self.sends_mail(),
             "mail.transport is \"none\": nobody gets mail",
         );
         let unverified = !self.auth.verify_email && !self.mails_unverified();

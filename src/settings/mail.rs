@@ -60,6 +60,11 @@ pub struct MailSettings {
 }
 
 impl Settings {
+    /// Whether any mail leaves.
+    pub fn sends_mail(&self) -> bool {
+        self.mail.effective_transport() != EffectiveTransport::None
+    }
+
     /// Whether addresses nobody has confirmed get mail beside the one that asks them to: as set, or
     /// else not in production.
     pub fn mails_unverified(&self) -> bool {

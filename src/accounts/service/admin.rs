@@ -20,7 +20,6 @@ use crate::auth::events::{RolesChanged, UserDisabled, UserEnabled};
 use crate::auth::{self, lockout};
 use crate::db::{Tx, new_id};
 use crate::events;
-use crate::settings::EffectiveTransport;
 
 /// The account an administrator makes.
 #[derive(Clone, Debug, Default)]
@@ -103,10 +102,10 @@ pub async fn create_user(
         roles,
     } = new;
     let hash = if let Some(password) = password {
-        Some(auth::hash_new_password(app, &new, password).await?)
+        Some(auth::hash_new_password(app, &new, password, Vec::new()).await?)
     } else {
         let mut problems = problems(&new);
-        let sends = app.settings.mail.effective_transport() != EffectiveTransport::None;
+        let sends = app.settings.sends_mail();
         if new.email.is_none() || !sends {
             let message = if sends {
                 "Give a password, or an address to send a link to."
@@ -201,7 +200,7 @@ pub async fn disable_user(
             user.updated_at = now;
             store::save(&tx, user.clone()).await?;
             user.token_epoch = auth::raise_epoch(app, &tx, user_id).await?;
-            auth::end_sessions_of(app, &tx, user_id, None, RevokeReason::Disabled).await?;
+            auth::end_sessions_of(app, &tx, user_id, &[], RevokeReason::Disabled).await?;
             events::append(&tx, &UserDisabled { user_id }, actor.id()).await?;
             Ok(user)
         })

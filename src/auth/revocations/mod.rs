@@ -48,25 +48,11 @@ pub async fn end_session(
     Ok(!ended.is_empty())
 }
 
-/// Ends all sessions of a user, but perhaps one. Answers which were alive.
-///
-/// Where no login may slip through, change the user's row first ([`raise_epoch`] does): a login that
-/// is under way writes to that row too, so it is either seen here or sees the change.
+/// Ends all sessions of a user, but these. Answers which were alive.
 ///
 /// # Errors
 /// The database's failure.
 pub async fn end_sessions_of(
-    app: &App,
-    tx: &Tx,
-    user: UserId,
-    except: Option<SessionId>,
-    reason: RevokeReason,
-) -> Result<Vec<SessionId>, DbError> {
-    end_all_but(app, tx, user, except.as_slice(), reason).await
-}
-
-/// The same with any number that go on.
-pub(super) async fn end_all_but(
     app: &App,
     tx: &Tx,
     user: UserId,

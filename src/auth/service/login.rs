@@ -61,8 +61,8 @@ async fn log_in(
         device.client.address,
     );
     // Who gets no mail cannot be sent a code.
-    let has_address = user.as_ref().is_none_or(|user| may_be_mailed(app, user));
-    match begin(app, attempt, code.as_deref(), has_address).await? {
+    let gets_mail = user.as_ref().is_none_or(|user| may_be_mailed(app, user));
+    match begin(app, attempt, code.as_deref(), gets_mail).await? {
         Begun::Look => {}
         Begun::Refuse => {
             app.passwords.check(password, None).await?;
@@ -114,7 +114,7 @@ async fn begin(
     app: &App,
     attempt: &Try,
     code: Option<&str>,
-    has_address: bool,
+    gets_mail: bool,
 ) -> Result<Begun, AuthError> {
     app.db
         .write(|tx| async move {
@@ -122,7 +122,7 @@ async fn begin(
             Ok::<_, AuthError>(match verdict {
                 Verdict::Locked => Begun::Refuse,
                 Verdict::Busy => Begun::Busy,
-                Verdict::CodeRequired if has_address => match code {
+                Verdict::CodeRequired if gets_mail => match code {
                     None => {
                         // Nothing was guessed.
                         attempt.forget(&tx).await?;

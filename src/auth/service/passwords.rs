@@ -111,7 +111,7 @@ pub async fn change_password(
             if !store::replace_family(&tx, session, family, refresh, fresh.expires_at).await? {
                 return Err(AuthError::SessionOver);
             }
-            end_sessions_of(app, &tx, user.id, Some(session), RevokeReason::Password).await?;
+            end_sessions_of(app, &tx, user.id, &[session], RevokeReason::Password).await?;
             tell_of_change(app, &tx, user.id, false).await?;
             let roles = accounts::roles(tx.conn(), user.id).await?;
             signed_in(app, user, session, roles, &fresh.token, fresh.expires_at)
@@ -143,7 +143,7 @@ pub async fn set_password(app: &App, user: &user::Model, new: String) -> Result<
                 .ok_or(AuthError::Disabled)?;
             one_time::cancel(&tx, id, &CANCELLED).await?;
             raise_epoch(app, &tx, id).await?;
-            end_sessions_of(app, &tx, id, None, RevokeReason::Password).await?;
+            end_sessions_of(app, &tx, id, &[], RevokeReason::Password).await?;
             tell_of_change(app, &tx, id, true).await
         })
         .await
@@ -200,7 +200,7 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
                 .ok_or_else(invalid)?;
             one_time::cancel(&tx, user, &CANCELLED).await?;
             raise_epoch(app, &tx, user).await?;
-            end_sessions_of(app, &tx, user, None, RevokeReason::Password).await?;
+            end_sessions_of(app, &tx, user, &[], RevokeReason::Password).await?;
             tell_of_change(app, &tx, user, true).await
         })
         .await

@@ -32,9 +32,7 @@ pub async fn register(app: &App, account: SignUp, device: &Device) -> Result<Sig
     let invitation = invitation.as_deref();
     let new = invitations::admit(app, user, invitation).await?;
     let (artist, of_artist) = artist.map(|artist| artist.checked(app)).unzip();
-    let mut problems = accounts::problems(&new);
-    problems.extend(of_artist.unwrap_or_default());
-    let hash = hash_checked(app, &new, problems, password).await?;
+    let hash = hash_new_password(app, &new, password, of_artist.unwrap_or_default()).await?;
     let (new, artist, hash) = (&new, &artist, &hash);
     app.db
         .write(|tx| async move {
@@ -52,7 +50,7 @@ pub async fn register(app: &App, account: SignUp, device: &Device) -> Result<Sig
 }
 
 /// Checks everything that can be checked about a new account without the database, and hashes its
-/// password. All problems are told at once.
+/// password. All problems are told at once, with those that were found before.
 ///
 /// # Errors
 /// [`AuthError::Refused`] with every problem.
@@ -60,17 +58,10 @@ pub async fn hash_new_password(
     app: &App,
     new: &NewUser,
     password: String,
+    found: Vec<UserError>,
 ) -> Result<String, AuthError> {
-    hash_checked(app, new, accounts::problems(new), password).await
-}
-
-/// The same with the problems that were found before.
-async fn hash_checked(
-    app: &App,
-    new: &NewUser,
-    mut problems: Vec<UserError>,
-    password: String,
-) -> Result<String, AuthError> {
+    let mut problems = accounts::problems(new);
+    problems.extend(found);
     let (username, email) = (new.username.as_deref(), new.email.as_deref());
     let context = password_policy::context(&new.name, username, email);
     let (password, weak) = passwords::weaknesses(app, password, context, "password").await?;

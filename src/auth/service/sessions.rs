@@ -164,7 +164,7 @@ pub async fn logout(app: &App, viewer: &Viewer, all: bool) -> Result<u64, AuthEr
     app.db
         .write(|tx| async move {
             if all {
-                let ended = revocations::end_sessions_of(app, &tx, user, None, reason).await?;
+                let ended = revocations::end_sessions_of(app, &tx, user, &[], reason).await?;
                 return Ok(ended.len() as u64);
             }
             let session = viewer.session_id;
@@ -201,7 +201,7 @@ pub async fn revoke_others(
     let (user, keep, reason) = (viewer.user_id, &keep, RevokeReason::Revoked);
     app.db
         .write(|tx| async move {
-            let ended = revocations::end_all_but(app, &tx, user, keep, reason).await?;
+            let ended = revocations::end_sessions_of(app, &tx, user, keep, reason).await?;
             let count = ended.len() as u64;
             if count > 0 {
                 note_revoked(&tx, user, ended).await?;

@@ -79,7 +79,7 @@ async fn what_is_rolled_back_ends_nothing(#[values(Embedded, Full)] mode: Mode) 
         .db
         .write(|tx| async move {
             raise_epoch(parts, &tx, id).await?;
-            end_sessions_of(parts, &tx, id, None, RevokeReason::Disabled).await?;
+            end_sessions_of(parts, &tx, id, &[], RevokeReason::Disabled).await?;
             Err(sea_orm::DbErr::Custom("no".to_owned()).into())
         })
         .await;
@@ -107,14 +107,13 @@ async fn of_all_sessions_one_can_go_on(#[values(Embedded, Full)] mode: Mode) {
     }
     let session = Kind::Session.decode(&super::current(&kept).await).unwrap();
     let (parts, id) = (&app.app, user(&ada));
-    let except = Some(entity::SessionId(session));
-    let ended =
-        parts
-            .db
-            .write(|tx| async move {
-                end_sessions_of(parts, &tx, id, except, RevokeReason::Password).await
-            })
-            .await;
+    let except = [entity::SessionId(session)];
+    let ended = parts
+        .db
+        .write(|tx| async move {
+            end_sessions_of(parts, &tx, id, &except, RevokeReason::Password).await
+        })
+        .await;
     let ended: Result<_, DbError> = ended;
     assert_eq!(ended.unwrap().len(), 4);
     works(&kept).await;

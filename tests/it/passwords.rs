@@ -223,3 +223,17 @@ async fn three_hundred_logins_at_once_hash_no_more_than_is_allowed_and_reads_go_
     // Each of them, and Ada's own when she registered.
     assert_eq!(passwords.counts().1, 300);
 }
+
+#[rstest]
+#[tokio::test]
+async fn whoever_asks_how_good_a_password_is_keeps_nobody_from_logging_in(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let holds = app.hold_hashes().await;
+    // Answered while no password can be hashed: it has no part in those places.
+    let query = "{ passwordPolicy { strength(password: \"4@8({[<369&#!1/|0$5+72%\") { score } } }";
+    let reply = app.anybody().graphql(query, json!({})).await;
+    assert!(reply.data()["passwordPolicy"]["strength"]["score"].is_u64());
+    drop(holds);
+}

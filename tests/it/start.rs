@@ -108,6 +108,16 @@ fn config_check_says_ok_with_what_is_odd_or_everything_that_is_wrong() {
         done.out
     );
 
+    // A key of another program, and none at all.
+    std::fs::write(folder.path().join("key.pem"), "nonsense").unwrap();
+    for file in ["key.pem", "missing.pem"] {
+        let other = [("TASKFLOW_AUTH__JWT_OTHER_KEY_FILES", file)];
+        let done = run(folder.path(), &other, &["config", "check"], "");
+        assert_eq!(done.status, Some(1), "{done:?}");
+        let told = done.err.contains(file) && done.err.contains("auth.jwt_other_key_files");
+        assert!(told, "{}", done.err);
+    }
+
     let env = [
         ("PORT", "many"),
         ("SMTP_URL", "http://mail.example.org"),
@@ -126,6 +136,56 @@ fn config_check_says_ok_with_what_is_odd_or_everything_that_is_wrong() {
         assert!(done.err.contains(part), "{part} in {}", done.err);
     }
     assert!(!done.err.contains("too-short-secret"), "{}", done.err);
+}
+
+/// What an operator does where no mail can.
+#[rstest]
+#[tokio::test]
+async fn a_password_is_set_and_a_lock_lifted_on_the_command_line(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let site = Site::new(mode, &[]).await;
+    let args = ["admin", "create-user", "--email", "ada@example.org"];
+    let more = ["--name", "Ada", "--password-stdin"];
+    let made = at(
+        &site,
+        &[],
+        &[&args[..], &more].concat(),
+        "First-Horse-9-Battery\n",
+    );
+    assert_eq!(made.status, Some(0), "{made:?}");
+    let set = ["admin", "users", "password", "ada@example.org"];
+    let done = at(&site, &[], &set, "short\n");
+    assert_eq!(done.status, Some(1), "a weak one is refused: {done:?}");
+    let logs_in = async |address, password: &str| {
+        let query = "mutation($input: LoginInput!) { login(input: $input) {
+            accessToken user { isEmailVerified } } }";
+        let input = json!({"input": {"identifier": "ada@example.org", "password": password}});
+        post(address, None, query, input).await["data"]["login"].clone()
+    };
+    {
+        let (_server, address) = site.serve(&[]).await;
+        let in_now = logs_in(address, "First-Horse-9-Battery").await;
+        assert_eq!(
+            in_now["user"]["isEmailVerified"], true,
+            "the operator vouches"
+        );
+        for _ in 0..5 {
+            logs_in(address, "wrong").await;
+        }
+        let locked = logs_in(address, "First-Horse-9-Battery").await;
+        assert_eq!(locked["accessToken"], Value::Null);
+    }
+    let done = at(&site, &[], &set, "Second-Horse-8-Battery\n");
+    assert_eq!(done.status, Some(0), "{done:?}");
+    assert!(!format!("{done:?}").contains("Second-Horse"));
+    let unlock = ["admin", "users", "unlock", "ada@example.org"];
+    assert_eq!(at(&site, &[], &unlock, "").status, Some(0));
+    let (_server, address) = site.serve(&[]).await;
+    let old = logs_in(address, "First-Horse-9-Battery").await;
+    assert_eq!(old["accessToken"], Value::Null);
+    let new = logs_in(address, "Second-Horse-8-Battery").await;
+    assert!(new["accessToken"].is_string(), "{new:#}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{
-    CONFIRMED_ONLY, confirm, does, logs_in, mutate, pair, pairs, refused, sent, strict, token,
-    tokens,
+    CONFIRMED_ONLY, VERIFY, confirm, does, logs_in, mutate, pair, pairs, refused, sent, strict,
+    token, tokens,
 };
 use crate::support::Mode::{self, Embedded, Full};
 use crate::support::{PASSWORD, TestApp};
@@ -205,6 +205,68 @@ async fn a_change_of_address_takes_the_password_and_an_address() {
     let error = refused(&ada, "requestEmailChange", input).await;
     assert_eq!(error, pair("INVALID", "input.newEmail"));
     assert_eq!(app.number("SELECT count(*) FROM one_time_tokens").await, 0);
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_mail_to_a_stranger_has_no_words_of_who_registered(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = strict(mode).await;
+    let register = "mutation($input: RegisterInput!) { register(input: $input) { accessToken } }";
+    let input = json!({"email": "stranger@example.org", "password": PASSWORD,
+        "name": "You won! Claim it at http://evil.example/"});
+    let reply = app
+        .anybody()
+        .graphql(register, json!({"input": input}))
+        .await;
+    let thief = reply.data()["register"]["accessToken"].as_str().unwrap();
+    let thief = app.anybody().with_token(thief);
+    let input = json!({"newEmail": "other@example.org", "password": PASSWORD});
+    does(&thief, "requestEmailChange", input).await;
+    app.work().await;
+    assert_eq!(app.mails().len(), 2);
+    for mail in app.mails() {
+        let read = super::read(&mail);
+        assert_eq!(read.to().unwrap().first().unwrap().name(), None);
+        for body in [read.body_text(0), read.body_html(0)] {
+            let body = body.unwrap();
+            assert!(
+                !body.contains("evil") && body.contains("Hello there"),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_needs_a_mail_is_refused_where_none_is_sent(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::with(mode, &[VERIFY, ("TASKFLOW_MAIL__TRANSPORT", "none")]).await;
+    let root = app.admin("root").await;
+    let tokens = "SELECT count(*) FROM one_time_tokens";
+    let before = app.number(tokens).await;
+    for (field, input) in [
+        ("requestPasswordReset", json!({"identifier": "root"})),
+        ("requestPasswordReset", json!({"identifier": "nobody"})),
+        ("inviteUser", json!({"email": "bob@example.org"})),
+        (
+            "requestEmailChange",
+            json!({"newEmail": "new@example.org", "password": PASSWORD}),
+        ),
+    ] {
+        assert_eq!(
+            mutate(&root, field, input).await.code(),
+            "FORBIDDEN",
+            "{field}"
+        );
+    }
+    let resend = "mutation { resendVerification { userErrors { code } } }";
+    assert_eq!(root.graphql(resend, json!({})).await.code(), "FORBIDDEN");
+    let input = json!({"email": "bob@example.org", "name": "Bob"});
+    let error = refused(&root, "createUser", input).await;
+    assert_eq!(error, pair("INVALID", "input.password"));
+    assert_eq!(app.number(tokens).await, before);
 }
 
 #[rstest]

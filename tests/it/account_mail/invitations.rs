@@ -1,8 +1,10 @@
 //! Inviting people and registering by invitation.
 
 use chrono::TimeDelta;
+use entity::user_role::Role;
 use rstest::rstest;
 use serde_json::{Value, json};
+use taskflow::accounts::{Actor, NewAccount, NewUser, create_user};
 
 use super::{does, mutate, pair, pairs, refused, sent, strict, token};
 use crate::support::Mode::{self, Embedded, Full};
@@ -133,6 +135,27 @@ async fn of_many_who_use_an_invitation_at_once_one_gets_an_account(
     let replies = futures_util::future::join_all(tries).await;
     let good = |body: &&Value| body["data"]["register"]["accessToken"].is_string();
     assert_eq!(replies.iter().filter(good).count(), 1, "{replies:#?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn nobody_is_invited_to_where_nobody_may_come(#[values(Embedded, Full)] mode: Mode) {
+    let closed = ("TASKFLOW_AUTH__REGISTRATION", "closed");
+    let app = TestApp::with(mode, &[closed]).await;
+    let first = NewAccount {
+        user: NewUser::tidy(None, Some("root".to_owned()), "Root"),
+        password: Some(PASSWORD.to_owned()),
+        roles: [Role::Admin].into(),
+    };
+    let made = create_user(&app.app, Actor::CommandLine, first).await;
+    made.unwrap();
+    let mut root = app.anybody();
+    root.name = "root".to_owned();
+    let root = root.logged_in_again().await;
+    let input = json!({"email": "bob@example.org"});
+    let reply = mutate(&root, "inviteUser", input).await;
+    assert_eq!(reply.code(), "FORBIDDEN");
+    assert_eq!(app.work().await, 0);
 }
 
 #[rstest]

@@ -1,7 +1,6 @@
 //! The people of a server: who they are and how they are found.
 
 mod api;
-mod credentials;
 mod error;
 mod events;
 mod policy;
@@ -12,17 +11,15 @@ pub use self::api::{
     AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistLinkInput, ArtistMutation,
     ArtistQuery, Loaders, User, UserRole, Viewer, find_artist, load_user,
 };
-pub use self::credentials::{
-    confirm_email, first_admin, has_account, is_unchanged, set_email, set_password,
-};
 pub use self::error::AccountError;
 pub use self::policy::Actor;
 pub use self::service::{
     ArtistDetails, NewAccount, NewUser, create, create_artist, create_user, disable_user,
-    enable_user, find_by_login_name, folded, give_roles, grant, list_users, normal_email, problems,
-    set_user_roles, unlock_user,
+    enable_user, find_by_login_name, folded, give_roles, grant, is_unchanged, list_users,
+    normal_email, problems, set_email, set_user_roles, unlock_user,
 };
 use self::store::artists::ArtistFilter;
+pub use self::store::credentials::{confirm_email, first_admin, set_password};
 pub use self::store::{
     DirectoryFilter, find, lock, note_login, raise_epoch, roles, roles_of_many, set_better_hash,
     taken_names,

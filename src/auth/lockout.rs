@@ -9,15 +9,14 @@
 use std::net::IpAddr;
 
 use chrono::TimeDelta;
-use entity::login_failure::{Column, EVERYWHERE, Entity};
 use entity::one_time_token::Purpose;
 use entity::{Timestamp, UserId};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
 use super::events::{AccountLocked, AccountUnlocked, TokenIssued, tell};
 use super::one_time::{self, NewToken};
-use super::store;
+use super::store::failures::{self, Times};
+use super::store::{self, tokens};
 use crate::app::App;
 use crate::crypto::sha256;
 use crate::db::{DbError, Tx};
@@ -75,54 +74,11 @@ impl Try {
     /// # Errors
     /// The database's failure.
     pub async fn begin(&self, settings: &LockoutSettings, tx: &Tx) -> Result<Verdict, DbError> {
-        let now = tx.clock().now();
-        // A row whose time is over begins anew. Above the limit nothing is added: those tries are
-        // not looked at. When the last of those that are was a minute ago, they will not be heard of
-        // any more (their process died), and one more has their place.
-        let begun = row(
-            tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
-             VALUES ($1, $2, 1, $3, $4)
-             ON CONFLICT (account, network) DO UPDATE SET
-               failures = CASE
-                 WHEN login_failures.locked_until > $4 THEN login_failures.failures
-                 WHEN login_failures.locked_until IS NOT NULL THEN 1
-                 WHEN login_failures.window_ends_at <= $4 THEN 1
-                 WHEN login_failures.failures < $5 THEN login_failures.failures + 1
-                 WHEN login_failures.last_at <= $6 THEN $5
-                 ELSE $5 + 1 END,
-               last_at = CASE
-                 WHEN login_failures.locked_until > $4 THEN login_failures.last_at
-                 WHEN login_failures.locked_until IS NOT NULL THEN $4
-                 WHEN login_failures.window_ends_at <= $4 THEN $4
-                 WHEN login_failures.failures < $5 THEN $4
-                 WHEN login_failures.last_at <= $6 THEN $4
-                 ELSE login_failures.last_at END,
-               window_ends_at = CASE
-                 WHEN login_failures.locked_until > $4 THEN login_failures.window_ends_at
-                 WHEN login_failures.locked_until IS NOT NULL THEN $3
-                 WHEN login_failures.window_ends_at <= $4 THEN $3
-                 ELSE login_failures.window_ends_at END,
-               locked_until = CASE
-                 WHEN login_failures.locked_until > $4 THEN login_failures.locked_until
-                 ELSE NULL END
-             RETURNING failures, locked_until",
-            [
-                self.account.into(),
-                self.network.clone().into(),
-                (now + minutes(settings.window_minutes)).into(),
-                now.into(),
-                settings.failures.into(),
-                (now - LOOKING).into(),
-            ],
-        )
-        .await?;
-        let everywhere = Entity::find_by_id((self.account, EVERYWHERE.to_owned()))
-            .one(tx.conn())
-            .await?;
-        let under_attack = everywhere
-            .and_then(|row| row.locked_until)
-            .is_some_and(|until| until > now);
+        let times = times(settings, tx);
+        let begun = failures::take_place(tx, self.key(), settings.failures, &times).await?;
+        let everywhere = failures::locked_everywhere(tx, self.account).await?;
+        let now = times.now;
+        let under_attack = everywhere.is_some_and(|until| until > now);
         Ok(if begun.locked_until.is_some() {
             Verdict::Locked
         } else if begun.failures > settings.failures {
@@ -150,56 +106,17 @@ impl Try {
     /// The database's failure.
     pub async fn failed(&self, app: &App, tx: &Tx, counts: bool) -> Result<(), DbError> {
         let settings = &app.settings.auth.lockout;
-        let now = tx.clock().now();
-        let locked_until = now + minutes(settings.lock_minutes);
-        let here = row(
-            tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
-             VALUES ($1, $2, 1, $3, $6)
-             ON CONFLICT (account, network) DO UPDATE SET
-               locked_until = CASE
-                 WHEN login_failures.locked_until IS NULL AND login_failures.failures >= $4 THEN $5
-                 ELSE login_failures.locked_until END
-             RETURNING failures, locked_until",
-            [
-                self.account.into(),
-                self.network.clone().into(),
-                (now + minutes(settings.window_minutes)).into(),
-                settings.failures.into(),
-                locked_until.into(),
-                now.into(),
-            ],
-        )
-        .await?;
-        row(
-            tx,
-            "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
-             VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (account, network) DO UPDATE SET
-               failures = CASE
-                 WHEN login_failures.window_ends_at <= $5 THEN $3
-                 ELSE login_failures.failures + $3 END,
-               window_ends_at = CASE
-                 WHEN login_failures.window_ends_at <= $5 THEN $4
-                 ELSE login_failures.window_ends_at END,
-               locked_until = CASE
-                 WHEN $3 > 0 AND login_failures.window_ends_at > $5
-                   AND login_failures.failures + $3 >= $6 THEN $7
-                 ELSE login_failures.locked_until END
-             RETURNING failures, locked_until",
-            [
-                self.account.into(),
-                EVERYWHERE.into(),
-                i32::from(counts).into(),
-                (now + HOUR).into(),
-                now.into(),
-                settings.code_after.into(),
-                (now + UNDER_ATTACK).into(),
-            ],
-        )
-        .await?;
+        let times = times(settings, tx);
+        let here = failures::lock(tx, self.key(), settings.failures, &times).await?;
+        let everywhere = Times {
+            window_ends_at: times.now + HOUR,
+            locked_until: times.now + UNDER_ATTACK,
+            ..times
+        };
+        let (more, most) = (i32::from(counts), settings.code_after);
+        failures::add_everywhere(tx, self.account, more, most, &everywhere).await?;
         // Only the try that locked sees the very moment it wrote.
-        if counts && here.locked_until == Some(locked_until) {
+        if counts && here.locked_until == Some(times.locked_until) {
             self.tell_of_lock(app, tx).await?;
         }
         Ok(())
@@ -226,7 +143,7 @@ impl Try {
     /// be able to fill a mailbox. For nobody the same is written, and nothing is sent.
     async fn mail(&self, app: &App, tx: &Tx, purpose: Purpose) -> Result<(), DbError> {
         let since = tx.clock().now() - MAIL_AGAIN;
-        let lately = one_time::was_issued(tx.conn(), self.account, purpose, since).await?;
+        let lately = tokens::was_issued(tx.conn(), self.account, purpose, since).await?;
         let user_id = self.user.filter(|_| !lately);
         let new = NewToken {
             user_id,
@@ -249,10 +166,7 @@ impl Try {
     /// # Errors
     /// The database's failure.
     pub async fn succeeded(&self, tx: &Tx) -> Result<(), DbError> {
-        Entity::delete_by_id((self.account, self.network.clone()))
-            .exec(tx.conn())
-            .await?;
-        Ok(())
+        failures::forget(tx, self.key()).await
     }
 
     /// The try came to nothing: its place is given back.
@@ -260,14 +174,11 @@ impl Try {
     /// # Errors
     /// The database's failure.
     pub async fn forget(&self, tx: &Tx) -> Result<(), DbError> {
-        let back = Statement::from_sql_and_values(
-            tx.conn().get_database_backend(),
-            "UPDATE login_failures SET failures = failures - 1
-             WHERE account = $1 AND network = $2 AND failures > 0",
-            [self.account.into(), self.network.clone().into()],
-        );
-        tx.conn().execute_raw(back).await?;
-        Ok(())
+        failures::give_back(tx, self.key()).await
+    }
+
+    fn key(&self) -> (Uuid, &str) {
+        (self.account, &self.network)
     }
 }
 
@@ -281,11 +192,7 @@ pub async fn lift(
     only: Option<String>,
     actor: Option<UserId>,
 ) -> Result<(), DbError> {
-    let mut delete = Entity::delete_many().filter(Column::Account.eq(user.0));
-    if let Some(network) = &only {
-        delete = delete.filter(Column::Network.is_in([network, EVERYWHERE]));
-    }
-    if delete.exec(tx.conn()).await?.rows_affected > 0 {
+    if failures::forget_of(tx, user, only.as_deref()).await? {
         let unlocked = AccountUnlocked {
             user_id: user,
             network: only,
@@ -295,26 +202,14 @@ pub async fn lift(
     Ok(())
 }
 
-struct Row {
-    failures: i32,
-    locked_until: Option<Timestamp>,
-}
-
-async fn row<const N: usize>(
-    tx: &Tx,
-    sql: &str,
-    values: [sea_orm::Value; N],
-) -> Result<Row, DbError> {
-    let conn = tx.conn();
-    let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    let row = conn
-        .query_one_raw(statement)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("a count of failures".to_owned()))?;
-    Ok(Row {
-        failures: row.try_get_by_index(0)?,
-        locked_until: row.try_get_by_index(1)?,
-    })
+fn times(settings: &LockoutSettings, tx: &Tx) -> Times {
+    let now = tx.clock().now();
+    Times {
+        now,
+        window_ends_at: now + minutes(settings.window_minutes),
+        given_up: now - LOOKING,
+        locked_until: now + minutes(settings.lock_minutes),
+    }
 }
 
 /// What stands for an account that does not exist.

@@ -11,12 +11,13 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
-use entity::one_time_token::{Column, Entity, Model, Purpose};
+use entity::one_time_token::{Model, Purpose};
 use entity::{OneTimeTokenId, Timestamp, UserId};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
+use super::store::tokens;
+pub use super::store::tokens::find;
 use crate::accounts;
 use crate::crypto::{derive_key, mac, sha256};
 use crate::db::{DbError, Tx, new_id};
@@ -115,13 +116,7 @@ pub async fn issue(keys: &MailKeys, tx: &Tx, new: NewToken) -> Result<Model, DbE
     let person = new.user_id.unwrap_or(UserId(Uuid::nil()));
     accounts::lock(tx, person).await?;
     if new.purpose != Purpose::Invitation {
-        Entity::update_many()
-            .col_expr(Column::UsedAt, Expr::value(now))
-            .filter(Column::UserId.eq(new.user_id))
-            .filter(Column::Purpose.eq(new.purpose))
-            .filter(Column::UsedAt.is_null())
-            .exec(tx.conn())
-            .await?;
+        tokens::end(tx, new.user_id, &[new.purpose]).await?;
     }
     let id = OneTimeTokenId(new_id(tx.clock()));
     // There is always a first key.
@@ -139,9 +134,7 @@ pub async fn issue(keys: &MailKeys, tx: &Tx, new: NewToken) -> Result<Model, DbE
         expires_at: now + lifetime(new.purpose),
         used_at: None,
     };
-    Entity::insert(row.clone().into_active_model())
-        .exec_without_returning(tx.conn())
-        .await?;
+    tokens::insert(tx, row.clone()).await?;
     Ok(row)
 }
 
@@ -156,18 +149,8 @@ pub async fn redeem(
     purpose: Purpose,
     user: Option<UserId>,
 ) -> Result<Option<Model>, DbError> {
-    let text = tidy(text, purpose);
-    let now = tx.clock().now();
-    let mut rows = Entity::update_many()
-        .col_expr(Column::UsedAt, Expr::value(now))
-        .filter(Column::Hash.eq(hash(&text, purpose, user).to_vec()))
-        .filter(Column::Purpose.eq(purpose))
-        .filter(Column::UserId.is_not_null())
-        .filter(Column::UsedAt.is_null())
-        .filter(Column::ExpiresAt.gt(now))
-        .exec_with_returning(tx.conn())
-        .await?;
-    Ok(rows.pop())
+    let hash = hash(&tidy(text, purpose), purpose, user);
+    tokens::take(tx, &hash, purpose, tx.clock().now()).await
 }
 
 /// The token as it stands, if it is good at this moment; it is not used up.
@@ -180,47 +163,8 @@ pub async fn peek(
     purpose: Purpose,
     now: Timestamp,
 ) -> Result<Option<Model>, DbError> {
-    let text = tidy(text, purpose);
-    Ok(Entity::find()
-        .filter(Column::Hash.eq(hash(&text, purpose, None).to_vec()))
-        .filter(Column::Purpose.eq(purpose))
-        .filter(Column::UserId.is_not_null())
-        .filter(Column::UsedAt.is_null())
-        .filter(Column::ExpiresAt.gt(now))
-        .one(db)
-        .await?)
-}
-
-/// Ends all tokens of somebody for these purposes: what they were sent for has changed.
-///
-/// # Errors
-/// The database's failure.
-pub async fn cancel(tx: &Tx, user: UserId, purposes: &[Purpose]) -> Result<(), DbError> {
-    Entity::update_many()
-        .col_expr(Column::UsedAt, Expr::value(tx.clock().now()))
-        .filter(Column::UserId.eq(user))
-        .filter(Column::Purpose.is_in(purposes.iter().copied()))
-        .filter(Column::UsedAt.is_null())
-        .exec(tx.conn())
-        .await?;
-    Ok(())
-}
-
-/// Notes which address a new one replaced, so that the mail about it knows where to go.
-///
-/// # Errors
-/// The database's failure.
-pub async fn note_previous_address(
-    tx: &Tx,
-    id: OneTimeTokenId,
-    previous: Option<&str>,
-) -> Result<(), DbError> {
-    Entity::update_many()
-        .col_expr(Column::PreviousAddress, Expr::value(previous))
-        .filter(Column::Id.eq(id))
-        .exec(tx.conn())
-        .await?;
-    Ok(())
+    let hash = hash(&tidy(text, purpose), purpose, None);
+    tokens::find_good(db, &hash, purpose, now).await
 }
 
 /// People type codes in lower case, with blanks and hyphens.
@@ -230,32 +174,4 @@ fn tidy(text: &str, purpose: Purpose) -> String {
         return signs.map(|c| c.to_ascii_uppercase()).collect();
     }
     text.trim().to_owned()
-}
-
-/// Whether a token was sent to somebody since then, and not used.
-///
-/// # Errors
-/// The database's failure.
-pub async fn was_issued(
-    db: &impl ConnectionTrait,
-    user: Uuid,
-    purpose: Purpose,
-    since: Timestamp,
-) -> Result<bool, DbError> {
-    let found = Entity::find()
-        .filter(Column::UserId.eq(user))
-        .filter(Column::Purpose.eq(purpose))
-        .filter(Column::UsedAt.is_null())
-        .filter(Column::CreatedAt.gt(since))
-        .one(db)
-        .await?;
-    Ok(found.is_some())
-}
-
-/// A token by id.
-///
-/// # Errors
-/// The database's failure.
-pub async fn find(db: &impl ConnectionTrait, id: OneTimeTokenId) -> Result<Option<Model>, DbError> {
-    Ok(Entity::find_by_id(id).one(db).await?)
 }

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use entity::{login_failure, one_time_token, revocation, session};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
+use super::store::{self, over::Over};
 use crate::app::App;
-use crate::db::{DbError, Tx};
+use crate::db::DbError;
 use crate::lifecycle::pause;
 use crate::telemetry;
 
@@ -26,26 +23,19 @@ const STEP: u64 = 1_000;
 /// The database's failure; what was deleted before stays deleted.
 pub async fn prune(app: &App) -> Result<u64, DbError> {
     let now = app.db.clock().now();
-    let (week, month) = (now - TimeDelta::days(7), now - TimeDelta::days(30));
     let mut deleted = 0;
-    let over = revocation::Column::Until.lte(now);
-    deleted += delete::<revocation::Entity>(app, &[revocation::Column::Id], over.into()).await?;
-    let over = one_time_token::Column::ExpiresAt.lt(week);
-    let id = [one_time_token::Column::Id];
-    deleted += delete::<one_time_token::Entity>(app, &id, over.into()).await?;
-    let unlocked = login_failure::Column::LockedUntil;
-    let over = Condition::all()
-        .add(login_failure::Column::WindowEndsAt.lte(now))
-        .add(unlocked.is_null().or(unlocked.lte(now)));
-    let key = [
-        login_failure::Column::Account,
-        login_failure::Column::Network,
-    ];
-    deleted += delete::<login_failure::Entity>(app, &key, over).await?;
-    let over = Condition::any()
-        .add(session::Column::RevokedAt.lt(month))
-        .add(session::Column::ExpiresAt.lt(month));
-    deleted += delete::<session::Entity>(app, &[session::Column::Id], over).await?;
+    for what in Over::ALL {
+        loop {
+            let step = app
+                .db
+                .write(|tx| async move { store::over::delete(&tx, what, now, STEP).await })
+                .await?;
+            deleted += step;
+            if step < STEP {
+                break;
+            }
+        }
+    }
     Ok(deleted)
 }
 
@@ -65,43 +55,4 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = pause(EVERY) => {}
         }
     }
-}
-
-/// Deletes the rows for which something holds, step by step.
-async fn delete<E: EntityTrait>(
-    app: &App,
-    key: &[E::Column],
-    over: Condition,
-) -> Result<u64, DbError> {
-    let mut deleted = 0;
-    loop {
-        let over = &over;
-        let step = app
-            .db
-            .write(|tx| async move { delete_step::<E>(&tx, key, over).await })
-            .await?;
-        deleted += step;
-        if step < STEP {
-            return Ok(deleted);
-        }
-    }
-}
-
-async fn delete_step<E: EntityTrait>(
-    tx: &Tx,
-    key: &[E::Column],
-    over: &Condition,
-) -> Result<u64, DbError> {
-    let some = Query::select()
-        .columns(key.iter().copied())
-        .from(E::default())
-        .cond_where(over.clone())
-        .limit(STEP)
-        .take();
-    let row = Expr::tuple(key.iter().map(|column| Expr::col(*column)));
-    let deleted = E::delete_many()
-        .filter(row.in_subquery(some))
-        .exec(tx.conn())
-        .await?;
-    Ok(deleted.rows_affected)
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod artists;
 mod checks;
+mod credentials;
 mod profile;
 
 use entity::UserId;
@@ -14,6 +15,7 @@ pub use self::admin::{
 };
 pub use self::artists::{ArtistDetails, LinkText, create_artist, update_artist};
 use self::checks::{NAME_CHARS, is_line};
+pub use self::credentials::{is_unchanged, set_email};
 pub use self::profile::{ProfileChanges, update_profile, update_user};
 use super::events::UserCreated;
 use super::store::DirectoryFilter;
@@ -163,7 +165,7 @@ async fn create_as(
     Ok(user)
 }
 
-pub(super) fn taken(error: DbError) -> AccountError {
+fn taken(error: DbError) -> AccountError {
     let Some(constraint) = error.unique_violation() else {
         return error.into();
     };

@@ -1,6 +1,7 @@
 //! The statements about users.
 
 pub mod artists;
+pub mod credentials;
 
 use std::collections::{HashMap, HashSet};
 

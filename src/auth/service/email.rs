@@ -11,6 +11,7 @@ use crate::auth::AuthError;
 use crate::auth::events::{EmailChanged, EmailVerified, TokenIssued, tell};
 use crate::auth::one_time::{self, NewToken};
 use crate::auth::passwords::Fit;
+use crate::auth::store;
 use crate::db::{DbError, Tx};
 use crate::events;
 use crate::graphql::{UserError, UserErrorCode};
@@ -137,7 +138,7 @@ pub async fn request_email_change(
                 return Err(AuthError::refused(code, message, "password"));
             }
             // A new link ends the one before, whether it is sent or not: else that would tell.
-            one_time::cancel(&tx, viewer.user_id, &[Purpose::ChangeEmail]).await?;
+            store::tokens::end(&tx, Some(viewer.user_id), &[Purpose::ChangeEmail]).await?;
             let owner = free.then_some(viewer.user_id);
             let address = free.then(|| address.to_owned());
             let token = (owner, Purpose::ChangeEmail, address);
@@ -160,8 +161,8 @@ pub async fn confirm_email_change(app: &App, token: &str) -> Result<(), AuthErro
             let user = user
                 .filter(|user| user.status == Status::Active)
                 .ok_or_else(invalid)?;
-            one_time::cancel(&tx, id, &CANCELLED).await?;
-            one_time::note_previous_address(&tx, row.id, user.email.as_deref()).await?;
+            store::tokens::end(&tx, Some(id), &CANCELLED).await?;
+            store::tokens::note_previous_address(&tx, row.id, user.email.as_deref()).await?;
             accounts::set_email(&tx, id, &address)
                 .await
                 .map_err(|error| match error {

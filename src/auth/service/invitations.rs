@@ -37,7 +37,8 @@ pub async fn invite(app: &App, by: UserId, address: &str) -> Result<Timestamp, A
                 let message = "This is not an e-mail address.";
                 return Err(AuthError::refused(UserErrorCode::Invalid, message, "email"));
             }
-            if accounts::has_account(tx.conn(), address).await? {
+            let names = vec![accounts::folded(address)];
+            if !accounts::taken_names(tx.conn(), names).await?.is_empty() {
                 let message = "There is an account with this e-mail address already.";
                 return Err(AuthError::refused(UserErrorCode::Taken, message, "email"));
             }

@@ -8,12 +8,13 @@ use entity::{UserId, Viewer};
 use super::{Fresh, SignedIn, email, own_account, require_mail, signed_in};
 use crate::accounts;
 use crate::app::App;
+use crate::auth::AuthError;
 use crate::auth::events::{PasswordChanged, tell};
 use crate::auth::one_time;
 use crate::auth::password_policy::{self, Strength};
 use crate::auth::passwords::Fit;
 use crate::auth::revocations::{end_sessions_of, raise_epoch};
-use crate::auth::{AuthError, store};
+use crate::auth::store;
 use crate::crypto;
 use crate::db::Tx;
 use crate::graphql::{UserError, UserErrorCode};
@@ -105,7 +106,7 @@ pub async fn change_password(
                 .ok_or_else(wrong)?;
             // After the row of the user is locked: what is issued at this moment waits, and then finds
             // another password.
-            one_time::cancel(&tx, viewer.user_id, &CANCELLED).await?;
+            store::tokens::end(&tx, Some(viewer.user_id), &CANCELLED).await?;
             user.token_epoch = raise_epoch(app, &tx, user.id).await?;
             let (family, refresh) = (&fresh.family_hash, &fresh.hash);
             if !store::replace_family(&tx, session, family, refresh, fresh.expires_at).await? {
@@ -141,7 +142,7 @@ pub async fn set_password(app: &App, user: &user::Model, new: String) -> Result<
             accounts::set_password(&tx, id, None, hash)
                 .await?
                 .ok_or(AuthError::Disabled)?;
-            one_time::cancel(&tx, id, &CANCELLED).await?;
+            store::tokens::end(&tx, Some(id), &CANCELLED).await?;
             raise_epoch(app, &tx, id).await?;
             end_sessions_of(app, &tx, id, &[], RevokeReason::Password).await?;
             tell_of_change(app, &tx, id, true).await
@@ -198,7 +199,7 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
             accounts::set_password(&tx, user, None, hash)
                 .await?
                 .ok_or_else(invalid)?;
-            one_time::cancel(&tx, user, &CANCELLED).await?;
+            store::tokens::end(&tx, Some(user), &CANCELLED).await?;
             raise_epoch(app, &tx, user).await?;
             end_sessions_of(app, &tx, user, &[], RevokeReason::Password).await?;
             tell_of_change(app, &tx, user, true).await

@@ -1,4 +1,9 @@
-//! The statements about sessions, and about what ended before its time.
+//! The statements about sessions, and about what ended before its time; in files of their own those
+//! about mailed tokens, wrong passwords, and what is over.
+
+pub mod failures;
+pub mod over;
+pub mod tokens;
 
 use entity::revocation;
 use entity::session::{Column, Entity, Model, RevokeReason};

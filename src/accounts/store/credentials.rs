@@ -1,4 +1,4 @@
-//! What an account is entered with: its address and its password.
+//! The statements about what an account is entered with: its address and its password.
 
 use entity::UserId;
 use entity::user::{Column, Entity, Model, Status};
@@ -6,8 +6,6 @@ use entity::user_role::{self, Role};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
-use super::service::{normal_email, taken};
-use super::{AccountError, store};
 use crate::db::{DbError, Tx};
 
 /// Sets the password of an active account. None when there is no such account, or when `instead_of`
@@ -34,17 +32,6 @@ pub async fn set_password(
     Ok(update.exec_with_returning(tx.conn()).await?.pop())
 }
 
-/// Whether an account is still active and has the password it had when it was read; and nobody changes
-/// that before the end of the transaction.
-///
-/// # Errors
-/// The database's failure.
-pub async fn is_unchanged(tx: &Tx, user: &Model) -> Result<bool, DbError> {
-    let now = store::lock(tx, user.id).await?;
-    Ok(now
-        .is_some_and(|now| now.status == Status::Active && now.password_hash == user.password_hash))
-}
-
 /// Notes that the address of an active account is its owner's. False when the account has another
 /// address than this one by now, or none.
 ///
@@ -62,32 +49,23 @@ pub async fn confirm_email(tx: &Tx, user: UserId, address: Option<&str>) -> Resu
     Ok(update.exec(tx.conn()).await?.rows_affected > 0)
 }
 
-/// Gives an account another address, which is known to be its owner's.
-///
-/// # Errors
-/// [`AccountError::Refused`] when it is somebody's already.
-pub async fn set_email(tx: &Tx, user: UserId, address: &str) -> Result<(), AccountError> {
+/// Gives an account another address, which is known to be its owner's. `normal` is its one form.
+pub async fn set_email(
+    tx: &Tx,
+    user: UserId,
+    address: &str,
+    normal: Option<String>,
+) -> Result<(), DbError> {
     let now = tx.clock().now();
-    let done = Entity::update_many()
+    Entity::update_many()
         .col_expr(Column::Email, Expr::value(address))
-        .col_expr(Column::EmailNorm, Expr::value(normal_email(address)))
+        .col_expr(Column::EmailNorm, Expr::value(normal))
         .col_expr(Column::EmailVerifiedAt, Expr::value(now))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.eq(user))
         .exec(tx.conn())
-        .await;
-    // The database decides who was first; asking it before would leave a gap.
-    done.map_err(|error| taken(error.into()))?;
+        .await?;
     Ok(())
-}
-
-/// Whether somebody has this address, however it is written.
-///
-/// # Errors
-/// The database's failure.
-pub async fn has_account(db: &impl ConnectionTrait, address: &str) -> Result<bool, DbError> {
-    let found = Entity::find().filter(Column::EmailNorm.eq(normal_email(address)));
-    Ok(found.one(db).await?.is_some())
 }
 
 /// The active administrator whose account is the oldest.
@@ -100,7 +78,7 @@ pub async fn first_admin(db: &impl ConnectionTrait) -> Result<Option<Model>, DbE
         .all(db)
         .await?;
     let ids = admins.into_iter().map(|row| row.user_id).collect();
-    let admins = store::find_many(db, ids).await?;
+    let admins = super::find_many(db, ids).await?;
     let active = admins
         .into_iter()
         .filter(|user| user.status == Status::Active);

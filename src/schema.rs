@@ -30,9 +30,8 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
-use crate::tasks::task::{
-    Task, TaskError, TaskMutation, TaskQuery, TaskSubscription, find_task, find_tasks,
-};
+use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task, find_tasks};
+use crate::tasks::{self, TaskError};
 use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
@@ -121,6 +120,7 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
             .map(Node::Session)
             .ok_or_else(|| no_such(Kind::Session)),
         (Kind::Artist, id) => artist(ctx, UserId(id)).await,
+        (kind @ (Kind::Project | Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
     }
 }
 
@@ -162,7 +162,7 @@ async fn nodes(
         match id? {
             (Kind::Task, id) => match tasks.get(&TaskId(id)) {
                 Some(task) => Ok(Node::Task(task.clone())),
-                None => Err(TaskError::NotFound.into()),
+                None => Err(TaskError::NotFound(Kind::Task).into()),
             },
             (Kind::User, id) => user(ctx, UserId(id)).await,
             (Kind::Session, id) => match sessions.get(&SessionId(id)) {
@@ -170,6 +170,7 @@ async fn nodes(
                 None => Err(no_such(Kind::Session)),
             },
             (Kind::Artist, id) => artist(ctx, UserId(id)).await,
+            (kind @ (Kind::Project | Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -328,6 +329,7 @@ impl Api {
             .data(self.app.clone())
             .data(context)
             .data(Loaders::default())
+            .data(tasks::Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);

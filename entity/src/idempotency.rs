@@ -21,6 +21,8 @@ pub struct Model {
     pub input_hash: Vec<u8>,
     /// The object the first use made or changed.
     pub result_id: Uuid,
+    /// All of them, as a list of UUIDs, where the operation makes or changes several.
+    pub result_ids: Option<Json>,
     /// When it was first used; after 24 hours it is forgotten.
     pub created_at: Timestamp,
 }

@@ -35,6 +35,14 @@ id! {
     OneTimeTokenId,
     /// A row of `tasks`.
     TaskId,
+    /// A row of `task_history`: one change of one field.
+    TaskChangeId,
+    /// A row of `projects`.
+    ProjectId,
+    /// A row of `labels`.
+    LabelId,
+    /// A row of `comments`.
+    CommentId,
     /// A row of `events`: something that happened.
     EventId,
     /// A row of `jobs`: work to be done.

@@ -3,25 +3,34 @@
 
 pub mod artist_profile;
 pub mod attempt;
+pub mod comment;
+pub mod comment_mention;
 pub mod delivery;
 pub mod event;
 pub mod idempotency;
 pub mod ids;
 pub mod job;
+pub mod label;
 pub mod login_failure;
 pub mod one_time_token;
+pub mod project;
+pub mod project_member;
 pub mod revocation;
 pub mod server_state;
 pub mod session;
 pub mod stream;
 pub mod stream_entry;
 pub mod task;
+pub mod task_history;
+pub mod task_label;
+pub mod task_watcher;
 pub mod user;
 pub mod user_role;
 mod viewer;
 
 pub use ids::{
-    AttemptId, DeliveryId, EventId, JobId, OneTimeTokenId, RevocationId, SessionId, TaskId, UserId,
+    AttemptId, CommentId, DeliveryId, EventId, JobId, LabelId, OneTimeTokenId, ProjectId,
+    RevocationId, SessionId, TaskChangeId, TaskId, UserId,
 };
 pub use viewer::Viewer;
 

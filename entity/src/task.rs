@@ -1,10 +1,11 @@
 //! Tasks: what somebody is to do.
 
-use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Query;
+use sea_orm::{Condition, DatabaseBackend};
 use serde::Serialize;
 
-use crate::{TaskId, Timestamp, UserId, Viewer};
+use crate::{ProjectId, TaskId, Timestamp, UserId, Viewer, project_member};
 
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum, Serialize)]
@@ -53,12 +54,30 @@ pub struct Model {
     pub priority: Priority,
     /// A disabled task is set aside.
     pub enabled: bool,
-    /// When it should be done.
+    /// The project it belongs to.
+    pub project_id: Option<ProjectId>,
+    /// Its number in the project; there exactly if the project is.
+    pub number: Option<i32>,
+    /// What it is a part of.
+    pub parent_id: Option<TaskId>,
+    /// When it should begin, if that is a point in time.
+    pub start_at: Option<Timestamp>,
+    /// When it should begin, if that is a day.
+    pub start_on: Option<Date>,
+    /// When it should be done, if that is a point in time.
     pub due_at: Option<Timestamp>,
+    /// When it should be done, if that is a day, wherever the reader is.
+    pub due_on: Option<Date>,
+    /// Follows from the two before, for the order: see [`due_order`].
+    pub due_order: Timestamp,
     /// Who made it.
     pub creator_id: UserId,
     /// Who is to do it.
     pub assignee_id: Option<UserId>,
+    /// When it was finished; there exactly if the status says so.
+    pub completed_at: Option<Timestamp>,
+    /// When it was deleted; it can be restored for 30 days.
+    pub deleted_at: Option<Timestamp>,
     /// Starts at 1 and is raised by every change.
     pub version: i32,
     /// When it was made.
@@ -73,17 +92,54 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// Where a task stands in the order of due dates: at its point in time, or at the end of its day in
+/// UTC, or after all others.
+pub fn due_order(at: Option<Timestamp>, on: Option<Date>) -> Timestamp {
+    let end = on.and_then(|day| day.and_hms_micro_opt(23, 59, 59, 999_999));
+    at.or(end.map(|end| end.and_utc())).unwrap_or_else(never)
+}
+
+/// Stands for "no date" in the order: a NULL would compare with nothing.
+fn never() -> Timestamp {
+    Timestamp::from_timestamp(253_402_300_799, 0).unwrap_or_default()
+}
+
 impl Entity {
-    /// The tasks a viewer may see: those made by or assigned to them; all for admins.
-    /// Every read starts here.
-    pub fn visible_to(viewer: &Viewer) -> Select<Self> {
-        if viewer.is_admin() {
-            return Self::find();
-        }
-        Self::find().filter(
-            Condition::any()
-                .add(Column::CreatorId.eq(viewer.user_id))
-                .add(Column::AssigneeId.eq(viewer.user_id)),
-        )
+    /// The tasks a viewer may see that are not deleted: those assigned to them, those they made
+    /// outside projects, those of their projects; all for admins. Every read starts here.
+    pub fn visible_to(viewer: &Viewer, backend: DatabaseBackend) -> Select<Self> {
+        Self::find()
+            .filter(Column::DeletedAt.is_null())
+            .filter(seen_by(viewer, backend))
     }
+}
+
+/// Whether a viewer may see a task, deleted or not.
+pub fn seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Condition {
+    if viewer.is_admin() {
+        return Condition::all();
+    }
+    let any = Condition::any()
+        .add(Column::AssigneeId.eq(viewer.user_id))
+        .add(
+            Condition::all()
+                .add(Column::CreatorId.eq(viewer.user_id))
+                .add(Column::ProjectId.is_null()),
+        );
+    // PostgreSQL uses an index inside an OR for an array, and not for a sub-query; SQLite has no
+    // arrays, and does so for the sub-query.
+    any.add(if backend == DatabaseBackend::Postgres {
+        Expr::cust_with_values(
+            "tasks.project_id = ANY(ARRAY(SELECT project_id FROM project_members WHERE user_id = $1))",
+            [viewer.user_id],
+        )
+    } else {
+        Column::ProjectId.in_subquery(
+            Query::select()
+                .column(project_member::Column::ProjectId)
+                .from(project_member::Entity)
+                .and_where(project_member::Column::UserId.eq(viewer.user_id))
+                .take(),
+        )
+    })
 }

@@ -11,6 +11,9 @@ mod m20261122_000004_jobs;
 mod m20261122_000005_deliveries;
 mod m20261122_000006_sign_in;
 mod m20261122_000007_profiles;
+mod m20261122_000008_projects;
+mod m20261122_000009_task_details;
+mod m20261122_000010_conversation;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -27,6 +30,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_deliveries::Migration),
             Box::new(m20261122_000006_sign_in::Migration),
             Box::new(m20261122_000007_profiles::Migration),
+            Box::new(m20261122_000008_projects::Migration),
+            Box::new(m20261122_000009_task_details::Migration),
+            Box::new(m20261122_000010_conversation::Migration),
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use entity::{UserId, idempotency};
-use sea_orm::{EntityTrait, Set};
+use sea_orm::{DbErr, EntityTrait, Set};
 use uuid::Uuid;
 
 use super::{DbError, Tx, was_inserted};
@@ -24,22 +24,25 @@ pub struct Use<'a> {
 }
 
 /// What the key meant before this use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing: go on; the result is remembered with the transaction.
     First,
-    /// The same input led to this object.
-    Repeat(Uuid),
+    /// The same input led to these objects.
+    Repeat(Vec<Uuid>),
     /// It was used with another input.
     Mismatch,
 }
 
 /// Writes the key into the transaction, or says what it led to. A repeat that comes while the
-/// first use is still open waits for it: the primary key sees to that.
+/// first use is still open waits for it: the primary key sees to that. `results` is what this use
+/// makes or changes, at least one.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn claim(tx: &Tx, used: Use<'_>, result_id: Uuid) -> Result<Outcome, DbError> {
+pub async fn claim(tx: &Tx, used: Use<'_>, results: &[Uuid]) -> Result<Outcome, DbError> {
+    let result_ids = (results.len() > 1).then(|| serde_json::json!(results));
+    let result_id = results.first().copied().unwrap_or_default();
     let now = tx.clock().now();
     let primary_key = (used.user_id, used.operation.to_owned(), used.key.to_owned());
     let row = || idempotency::ActiveModel {
@@ -48,6 +51,7 @@ pub async fn claim(tx: &Tx, used: Use<'_>, result_id: Uuid) -> Result<Outcome, D
         key: Set(used.key.to_owned()),
         input_hash: Set(used.input_hash.to_vec()),
         result_id: Set(result_id),
+        result_ids: Set(result_ids.clone()),
         created_at: Set(now),
     };
     let inserted = idempotency::Entity::insert(row())
@@ -63,7 +67,9 @@ pub async fn claim(tx: &Tx, used: Use<'_>, result_id: Uuid) -> Result<Outcome, D
     match before {
         Some(before) if before.created_at + KEPT > now => {
             if before.input_hash == used.input_hash {
-                Ok(Outcome::Repeat(before.result_id))
+                let all = before.result_ids.map(serde_json::from_value).transpose();
+                let all = all.map_err(|error| DbErr::Custom(format!("result ids: {error}")))?;
+                Ok(Outcome::Repeat(all.unwrap_or(vec![before.result_id])))
             } else {
                 Ok(Outcome::Mismatch)
             }

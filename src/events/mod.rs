@@ -16,8 +16,10 @@ pub mod bus;
 mod cursor;
 mod feed;
 
-use entity::{EventId, UserId, event, stream_entry};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, Statement};
+use std::collections::BTreeMap;
+
+use entity::{EventId, ProjectId, TaskId, UserId, event, stream_entry};
+use sea_orm::{ConnectionTrait, EntityTrait, Set, Statement, Value};
 use serde::Serialize;
 
 pub use self::bus::Bus;
@@ -36,7 +38,8 @@ pub trait Event: Serialize {
     const SCHEMA_VERSION: i32;
 }
 
-/// Writes an event into the transaction of the change it tells of.
+/// Writes an event into the transaction of the change it tells of. An event that is followed in a
+/// stream goes through a [`Log`].
 ///
 /// # Errors
 /// The database's failure.
@@ -46,9 +49,21 @@ pub async fn append<E: Event>(
     actor: Option<UserId>,
 ) -> Result<EventId, DbError> {
     let id = EventId(new_id(tx.clock()));
+    event::Entity::insert(row(tx, id, event, actor)?)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(id)
+}
+
+fn row<E: Event>(
+    tx: &Tx,
+    id: EventId,
+    event: &E,
+    actor: Option<UserId>,
+) -> Result<event::ActiveModel, DbError> {
     let payload = serde_json::to_value(event)
         .map_err(|error| sea_orm::DbErr::Custom(format!("event payload: {error}")))?;
-    let row = event::ActiveModel {
+    Ok(event::ActiveModel {
         id: Set(id),
         topic: Set(E::TOPIC.to_owned()),
         schema_version: Set(E::SCHEMA_VERSION),
@@ -56,11 +71,7 @@ pub async fn append<E: Event>(
         actor_id: Set(actor),
         occurred_at: Set(tx.clock().now()),
         trace: Set(telemetry::request_id()),
-    };
-    event::Entity::insert(row)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(id)
+    })
 }
 
 /// An event by id.
@@ -71,52 +82,120 @@ pub async fn find(db: &impl ConnectionTrait, id: EventId) -> Result<Option<event
     Ok(event::Entity::find_by_id(id).one(db).await?)
 }
 
-/// Gives an event its place in streams, and hints at it after the commit. Must be the last
-/// statement of the transaction: each counter stays locked from here to the commit. Streams are
-/// taken in the order of their names, so that two transactions cannot wait for each other.
-///
-/// # Errors
-/// The database's failure.
-pub async fn enter_streams(
-    tx: &Tx,
-    bus: &Bus,
-    event_id: EventId,
-    mut streams: Vec<String>,
-) -> Result<(), DbError> {
-    streams.sort_unstable();
-    streams.dedup();
-    for stream in streams {
-        let seq = next_seq(tx, &stream).await?;
-        stream_entry::ActiveModel {
-            stream: Set(stream.clone()),
-            seq: Set(seq),
-            event_id: Set(event_id),
-        }
-        .insert(tx.conn())
-        .await?;
-        let bus = bus.clone();
-        tx.after_commit(move || bus.publish(Hint::Stream { name: stream, seq }));
-    }
-    Ok(())
+/// The events of one transaction and their places in streams, gathered while it works and written
+/// together at its end: three statements, however many they are.
+#[derive(Debug, Default)]
+pub struct Log {
+    events: Vec<event::ActiveModel>,
+    /// In the order of the names, so that two transactions cannot wait for each other.
+    entries: BTreeMap<String, Vec<EventId>>,
 }
 
-async fn next_seq(tx: &Tx, stream: &str) -> Result<i64, DbError> {
+impl Log {
+    /// Takes an event, and the streams it is followed in.
+    ///
+    /// # Errors
+    /// When the payload has no JSON form.
+    pub fn add<E: Event>(
+        &mut self,
+        tx: &Tx,
+        event: &E,
+        actor: Option<UserId>,
+        streams: impl IntoIterator<Item = String>,
+    ) -> Result<EventId, DbError> {
+        let id = EventId(new_id(tx.clock()));
+        self.events.push(row(tx, id, event, actor)?);
+        for stream in streams {
+            self.entries.entry(stream).or_default().push(id);
+        }
+        Ok(id)
+    }
+
+    /// Writes all of it, and hints at it after the commit. Must be the last that the transaction
+    /// does: each counter stays locked from here to the commit.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn write(self, tx: &Tx, bus: &Bus) -> Result<(), DbError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        event::Entity::insert_many(self.events)
+            .exec_without_returning(tx.conn())
+            .await?;
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let last = raise_counters(tx, &self.entries).await?;
+        let mut rows = Vec::new();
+        for (stream, events) in self.entries {
+            let Some(&last) = last.get(&stream) else {
+                return Err(sea_orm::DbErr::RecordNotFound("a stream's counter".to_owned()).into());
+            };
+            for (event_id, behind) in events.into_iter().rev().zip(0..) {
+                rows.push(stream_entry::ActiveModel {
+                    stream: Set(stream.clone()),
+                    seq: Set(last - behind),
+                    event_id: Set(event_id),
+                });
+            }
+            let bus = bus.clone();
+            tx.after_commit(move || {
+                bus.publish(Hint::Stream {
+                    name: stream,
+                    seq: last,
+                });
+            });
+        }
+        stream_entry::Entity::insert_many(rows)
+            .exec_without_returning(tx.conn())
+            .await?;
+        Ok(())
+    }
+}
+
+/// Raises the counter of each stream by the number of its new entries; answers where each stands
+/// now.
+async fn raise_counters(
+    tx: &Tx,
+    entries: &BTreeMap<String, Vec<EventId>>,
+) -> Result<BTreeMap<String, i64>, DbError> {
     let conn = tx.conn();
-    let upsert = Statement::from_sql_and_values(
-        conn.get_database_backend(),
-        "INSERT INTO streams (name, last_seq, min_seq) VALUES ($1, 1, 1)
-         ON CONFLICT (name) DO UPDATE SET last_seq = streams.last_seq + 1
-         RETURNING last_seq",
-        [stream.into()],
+    let mut rows = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    for (stream, events) in entries {
+        values.push(stream.as_str().into());
+        values.push(i64::try_from(events.len()).unwrap_or(i64::MAX).into());
+        rows.push(format!("(${}, ${}, 1)", values.len() - 1, values.len()));
+    }
+    let upsert = format!(
+        "INSERT INTO streams (name, last_seq, min_seq) VALUES {}
+         ON CONFLICT (name) DO UPDATE SET last_seq = streams.last_seq + excluded.last_seq
+         RETURNING name, last_seq",
+        rows.join(", ")
     );
-    let row = conn
-        .query_one_raw(upsert)
-        .await?
-        .ok_or_else(|| sea_orm::DbErr::RecordNotFound("a stream's counter".to_owned()))?;
-    Ok(row.try_get_by_index(0)?)
+    let upsert = Statement::from_sql_and_values(conn.get_database_backend(), upsert, values);
+    let mut last = BTreeMap::new();
+    for row in conn.query_all_raw(upsert).await? {
+        last.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    }
+    Ok(last)
 }
 
 /// The name of the stream of what is assigned to a user.
 pub fn assigned_stream(user: UserId) -> String {
     format!("assigned:{}", user.0)
+}
+
+/// The name of the stream of what happens to a task: its project's, or its own outside projects.
+pub fn task_stream(task: TaskId, project: Option<ProjectId>) -> String {
+    match project {
+        Some(project) => project_stream(project),
+        None => format!("task:{}", task.0),
+    }
+}
+
+/// The name of the stream of what happens in a project.
+pub fn project_stream(project: ProjectId) -> String {
+    format!("project:{}", project.0)
 }

@@ -275,6 +275,8 @@ pub enum UserErrorCode {
     UnknownAssignee,
     /// The object was changed since it was read; the payload has it as it is now.
     Conflict,
+    /// The task is disabled. Enable it first.
+    Disabled,
 }
 
 impl UserError {

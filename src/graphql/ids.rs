@@ -21,10 +21,24 @@ pub enum Kind {
     Artist,
     /// A session.
     Session,
+    /// A project.
+    Project,
+    /// A label.
+    Label,
+    /// A comment.
+    Comment,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::User, Self::Task, Self::Artist, Self::Session];
+    const ALL: [Self; 7] = [
+        Self::User,
+        Self::Task,
+        Self::Artist,
+        Self::Session,
+        Self::Project,
+        Self::Label,
+        Self::Comment,
+    ];
 
     /// The prefix of its ids.
     pub fn prefix(self) -> &'static str {
@@ -33,6 +47,9 @@ impl Kind {
             Self::Task => "task",
             Self::Artist => "artist",
             Self::Session => "session",
+            Self::Project => "project",
+            Self::Label => "label",
+            Self::Comment => "comment",
         }
     }
 

@@ -1,6 +1,7 @@
 //! The GraphQL toolkit: what every domain's api is made of. Knows no domain.
 
 mod context;
+mod date;
 mod documents;
 mod errors;
 pub mod guard;
@@ -10,6 +11,7 @@ mod meter;
 mod page;
 
 pub use self::context::{Answer, Caller, Client, ContextExt, RequestContext};
+pub use self::date::Date;
 pub use self::documents::{Documents, ManifestError, Registration, check_manifests};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};
 pub use self::ids::Kind;

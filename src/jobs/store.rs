@@ -16,33 +16,43 @@ use crate::events::Bus;
 use crate::events::bus::Hint;
 use crate::telemetry;
 
-/// Writes a job into the transaction of the change that causes it. A job with the same
+/// Writes jobs into the transaction of the change that causes them. A job with the same
 /// `dedupe_key` is made once.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn enqueue(tx: &Tx, bus: &Bus, new: NewJob) -> Result<(), DbError> {
+pub async fn enqueue(
+    tx: &Tx,
+    bus: &Bus,
+    new: impl IntoIterator<Item = NewJob>,
+) -> Result<(), DbError> {
     let now = tx.clock().now();
-    let row = job::ActiveModel {
-        id: Set(JobId(new_id(tx.clock()))),
-        queue: Set(DEFAULT_QUEUE.to_owned()),
-        kind: Set(new.kind.to_owned()),
-        dedupe_key: Set(Some(new.dedupe_key)),
-        payload: Set(new.payload),
-        state: Set(State::Ready),
-        attempt: Set(0),
-        crash_count: Set(0),
-        max_attempts: Set(new.max_attempts),
-        run_at: Set(now),
-        lease_owner: ActiveValue::NotSet,
-        lease_token: Set(0),
-        lease_until: ActiveValue::NotSet,
-        last_error: ActiveValue::NotSet,
-        created_at: Set(now),
-        done_at: ActiveValue::NotSet,
-        trace: Set(telemetry::request_id()),
-    };
-    Entity::insert(row)
+    let rows: Vec<_> = new
+        .into_iter()
+        .map(|new| job::ActiveModel {
+            id: Set(JobId(new_id(tx.clock()))),
+            queue: Set(DEFAULT_QUEUE.to_owned()),
+            kind: Set(new.kind.to_owned()),
+            dedupe_key: Set(Some(new.dedupe_key)),
+            payload: Set(new.payload),
+            state: Set(State::Ready),
+            attempt: Set(0),
+            crash_count: Set(0),
+            max_attempts: Set(new.max_attempts),
+            run_at: Set(now),
+            lease_owner: ActiveValue::NotSet,
+            lease_token: Set(0),
+            lease_until: ActiveValue::NotSet,
+            last_error: ActiveValue::NotSet,
+            created_at: Set(now),
+            done_at: ActiveValue::NotSet,
+            trace: Set(telemetry::request_id()),
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    Entity::insert_many(rows)
         .on_conflict_do_nothing_on([Column::DedupeKey])
         .exec_without_returning(tx.conn())
         .await?;

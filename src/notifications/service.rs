@@ -41,18 +41,23 @@ struct Recipients {
     recipients: Vec<UserId>,
 }
 
-/// Writes the job that tells people of an event, in the transaction of the change.
+/// Writes the jobs that tell people of events, in the transaction of the change.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn enqueue_dispatch(app: &App, tx: &Tx, event_id: EventId) -> Result<(), DbError> {
-    let job = NewJob {
+pub async fn enqueue_dispatch(
+    app: &App,
+    tx: &Tx,
+    events: impl IntoIterator<Item = EventId>,
+) -> Result<(), DbError> {
+    let max_attempts = i32::try_from(app.settings.jobs.max_attempts).unwrap_or(i32::MAX);
+    let job = |event_id: EventId| NewJob {
         kind: DISPATCH,
         payload: serde_json::json!(DispatchPayload { event_id }),
         dedupe_key: format!("dispatch:{}", event_id.0),
-        max_attempts: i32::try_from(app.settings.jobs.max_attempts).unwrap_or(i32::MAX),
+        max_attempts,
     };
-    jobs::enqueue(tx, &app.bus, job).await
+    jobs::enqueue(tx, &app.bus, events.into_iter().map(job)).await
 }
 
 /// Makes a delivery for each person who is to be told, and a job for each delivery.
@@ -86,7 +91,7 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
                     dedupe_key: format!("deliver:{}", delivery_id.0),
                     max_attempts: MAX_DELIVER_ATTEMPTS,
                 };
-                jobs::enqueue(&tx, &app.bus, job).await?;
+                jobs::enqueue(&tx, &app.bus, [job]).await?;
             }
             jobs::finish(&tx, claimed).await
         })

@@ -1,3 +1,12 @@
-//! Tasks and, as they come to exist, what is around them.
+//! Tasks and what is around them: a folder a noun. What they share stands beside the folders: who
+//! may do what, what can go wrong, and what is loaded together for one answer.
 
+mod error;
+mod loaders;
+mod policy;
+pub mod project;
 pub mod task;
+mod watcher;
+
+pub use self::error::TaskError;
+pub use self::loaders::Loaders;

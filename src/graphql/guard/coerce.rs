@@ -15,7 +15,7 @@ use serde_json::{Map, Value as Json};
 
 use super::clip;
 use super::types::{Definition, Input, InputObject, Scalar, Types, base_name};
-use crate::graphql::{ApiError, ErrorCode};
+use crate::graphql::{ApiError, Date, ErrorCode};
 
 /// Checks the values of the variables of an operation, and answers those it has, with the defaults
 /// of those that are not given: the library overlooks a default in `@skip` and `@include`.
@@ -263,6 +263,7 @@ impl<'a, 's> Check<'a, 's> {
             Some(Definition::Scalar(Scalar::DateTime)) => {
                 ", as RFC 3339 has it: 2026-11-22T01:45:00Z"
             }
+            Some(Definition::Scalar(Scalar::Date)) => ", a day that exists: 2026-11-22",
             _ => "",
         };
         Err(self.refusal(&format!("must be a value of the type {name}{hint}")))
@@ -339,6 +340,7 @@ impl Scalar {
                 .is_some_and(|number| i32::try_from(number).is_ok()),
             (Self::Id, Shape::Number(number)) => number.is_i64(),
             (Self::DateTime, Shape::Text(text)) => DateTime::parse_from_rfc3339(text).is_ok(),
+            (Self::Date, Shape::Text(text)) => Date::parse(text).is_some(),
             (Self::Float, Shape::Number(_))
             | (Self::String | Self::Id, Shape::Text(_))
             | (Self::Boolean, Shape::Boolean)

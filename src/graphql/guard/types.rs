@@ -55,6 +55,8 @@ pub enum Scalar {
     Id,
     /// A text as RFC 3339 has it.
     DateTime,
+    /// A day as RFC 3339 has it.
+    Date,
     /// A scalar this list does not have: the library looks at its values, late.
     Other,
 }
@@ -225,6 +227,7 @@ fn read(definition: TypeDefinition) -> Definition {
         TypeKind::Scalar if definition.name.node == "DateTime" => {
             Definition::Scalar(Scalar::DateTime)
         }
+        TypeKind::Scalar if definition.name.node == "Date" => Definition::Scalar(Scalar::Date),
         TypeKind::Scalar => Definition::Scalar(Scalar::Other),
         TypeKind::Enum(values) => Definition::Enum(
             values

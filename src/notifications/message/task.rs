@@ -45,9 +45,12 @@ pub(super) async fn assigned(
             Ok::<_, DbError>((task, actor))
         })
         .await?;
-    let Some(task) = task else {
+    let Some(task) = task.filter(|task| task.deleted_at.is_none()) else {
         return Ok(Decision::Skip("the task is gone"));
     };
+    if !task.enabled {
+        return Ok(Decision::Skip("the task is disabled"));
+    }
     if task.assignee_id != Some(recipient.id) {
         return Ok(Decision::Skip("the task is somebody else's by now"));
     }

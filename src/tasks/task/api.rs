@@ -9,11 +9,12 @@ use entity::{TaskId, UserId, task};
 
 use super::filter::TaskFilter;
 use super::order::{Sort, TaskOrder};
-use super::policy::{self, Command};
 use super::{TaskError, store};
 use crate::accounts::{User, load_user};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, Kind, OpaqueCursor, PageArgs};
+use crate::tasks::loaders::load_role;
+use crate::tasks::policy::{self, Command};
 
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -108,7 +109,19 @@ impl Task {
 
     /// Whether the signed-in person may delete it.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(policy::check(ctx.viewer()?, Command::Delete, &self.0).is_ok())
+        self.viewer_can(ctx, Command::Delete).await
+    }
+}
+
+impl Task {
+    /// Whether the table of the policy lets the signed-in person.
+    async fn viewer_can(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
+        let role = match self.0.project_id {
+            Some(project) => load_role(ctx, project).await?,
+            None => None,
+        };
+        let mut actors = policy::actors(ctx.viewer()?, &self.0, role);
+        Ok(actors.any(|actor| actor.may(command)))
     }
 }
 
@@ -222,7 +235,7 @@ pub async fn find_task(ctx: &Context<'_>, id: TaskId) -> Result<Task, ApiError> 
         .db
         .read(|db| async move { store::find_visible(&db, viewer, id).await })
         .await?;
-    Ok(Task(task.ok_or(TaskError::NotFound)?))
+    Ok(Task(task.ok_or(TaskError::NotFound(Kind::Task))?))
 }
 
 /// Those of these tasks that the viewer may see, by one query.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike, Utc};
 use entity::TaskId;
 use entity::task::{Column, Model, Priority};
 use sea_orm::Value;
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, Func, Order, SimpleExpr};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, Order, SimpleExpr};
 use serde::{Deserialize, Serialize};
 
 use crate::db::keyset::Key;
@@ -109,7 +109,7 @@ impl Sort {
         let values = self.0.iter().map(|step| match step.field {
             TaskOrderField::CreatedAt => SortValue::Time(task.created_at),
             TaskOrderField::UpdatedAt => SortValue::Time(task.updated_at),
-            TaskOrderField::DueAt => SortValue::Time(task.due_at.unwrap_or_else(never)),
+            TaskOrderField::DueAt => SortValue::Time(task.due_order),
             TaskOrderField::Priority => SortValue::Rank(rank(task.priority)),
         });
         SortKeys(values.collect(), task.id)
@@ -163,7 +163,7 @@ impl TaskOrderField {
         match self {
             Self::CreatedAt => Expr::col(Column::CreatedAt),
             Self::UpdatedAt => Expr::col(Column::UpdatedAt),
-            Self::DueAt => Func::coalesce([Expr::col(Column::DueAt), Expr::value(never())]).into(),
+            Self::DueAt => Expr::col(Column::DueOrder),
             Self::Priority => {
                 let is = |priority: Priority| Expr::col(Column::Priority).eq(Value::from(priority));
                 CaseStatement::new()
@@ -191,9 +191,4 @@ fn rank(priority: Priority) -> i32 {
         Priority::Medium => 2,
         Priority::High => 3,
     }
-}
-
-/// Stands for "no date" in the order: a NULL would compare with nothing.
-fn never() -> DateTime<Utc> {
-    DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default()
 }

@@ -1,10 +1,10 @@
 //! The statements about tasks.
 
 use entity::task::{Column, Entity, Model};
-use entity::{TaskId, Viewer};
+use entity::{TaskId, Viewer, task_history};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::order::Sort;
@@ -33,13 +33,23 @@ pub async fn save(tx: &Tx, task: Model) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Removes a task.
-pub async fn delete(tx: &Tx, id: TaskId) -> Result<(), DbError> {
-    Entity::delete_by_id(id).exec(tx.conn()).await?;
+/// Writes what was changed.
+pub async fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    task_history::Entity::insert_many(rows)
+        .exec_without_returning(tx.conn())
+        .await?;
     Ok(())
 }
 
-/// A task, whoever asks: for the server's own work.
+/// The name of a field in events: the one it is stored by.
+pub fn field_name(field: task_history::Field) -> String {
+    field.to_value()
+}
+
+/// A task, whoever asks, also a deleted one: for the server's own work.
 ///
 /// # Errors
 /// The database's failure.
@@ -53,7 +63,7 @@ pub async fn find_visible(
     viewer: &Viewer,
     id: TaskId,
 ) -> Result<Option<Model>, DbError> {
-    Ok(Entity::visible_to(viewer)
+    Ok(Entity::visible_to(viewer, db.get_database_backend())
         .filter(Column::Id.eq(id))
         .one(db)
         .await?)
@@ -65,7 +75,7 @@ pub async fn find_all_visible(
     viewer: &Viewer,
     ids: Vec<TaskId>,
 ) -> Result<Vec<Model>, DbError> {
-    Ok(Entity::visible_to(viewer)
+    Ok(Entity::visible_to(viewer, db.get_database_backend())
         .filter(Column::Id.is_in(ids))
         .all(db)
         .await?)
@@ -80,7 +90,7 @@ pub async fn list(
     after: Option<&[keyset::Key]>,
     limit: u64,
 ) -> Result<Vec<Model>, DbError> {
-    let mut query = Entity::visible_to(viewer).filter(filter);
+    let mut query = Entity::visible_to(viewer, db.get_database_backend()).filter(filter);
     if let Some(keys) = after {
         query = query.filter(keyset::after(keys));
     }
@@ -96,5 +106,8 @@ pub async fn count(
     viewer: &Viewer,
     filter: Condition,
 ) -> Result<u64, DbError> {
-    Ok(Entity::visible_to(viewer).filter(filter).count(db).await?)
+    Ok(Entity::visible_to(viewer, db.get_database_backend())
+        .filter(filter)
+        .count(db)
+        .await?)
 }

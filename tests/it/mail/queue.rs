@@ -74,7 +74,7 @@ async fn enqueue(app: &TestApp, kind: &'static str) {
         max_attempts: 25,
     };
     let (job, bus) = (&job, &app.app.bus);
-    let write = |tx| async move { jobs::enqueue(&tx, bus, job.clone()).await };
+    let write = |tx| async move { jobs::enqueue(&tx, bus, [job.clone()]).await };
     app.app.db.write(write).await.unwrap();
 }
 

@@ -17,11 +17,13 @@ const SDL: &str = "
     directive @include(if: Boolean!) on FIELD
     directive @skip(if: Boolean!) on FIELD
     scalar DateTime
+    scalar Date
     scalar A
     enum Word { ONE TWO }
     input Input {
         title: String!
         when: DateTime
+        day: Date
         word: Word
         words: [Word!]
         number: Int

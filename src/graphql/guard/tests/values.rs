@@ -83,6 +83,16 @@ fn a_variable_that_does_not_fit_is_named_by_its_place_and_not_repeated() {
             "RFC 3339",
         ),
         (with(json!({"when": 0})), "$input.when", "RFC 3339"),
+        (
+            with(json!({"day": "2026-02-30"})),
+            "$input.day",
+            "a day that exists",
+        ),
+        (
+            with(json!({"day": "2026-11-22T00:00:00Z"})),
+            "$input.day",
+            "type Date",
+        ),
         (with(json!({"word": "hunter2"})), "$input.word", "type Word"),
         (with(json!({"word": "one"})), "$input.word", "type Word"),
         (with(json!({"word": 1})), "$input.word", "type Word"),

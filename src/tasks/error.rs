@@ -3,14 +3,14 @@
 use entity::task;
 
 use crate::db::{DbError, WriteError};
-use crate::graphql::{ApiError, ErrorCode, UserError};
+use crate::graphql::{ApiError, ErrorCode, Kind, UserError};
 
 /// Why a command did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     /// It does not exist, or not for this viewer.
-    #[error("no such task")]
-    NotFound,
+    #[error("no such {}", .0.prefix())]
+    NotFound(Kind),
     /// The viewer may see it, but not do this.
     #[error("not allowed")]
     Forbidden,
@@ -43,10 +43,13 @@ impl WriteError for TaskError {
 impl From<TaskError> for ApiError {
     fn from(error: TaskError) -> Self {
         match error {
-            TaskError::NotFound => Self::new(ErrorCode::NotFound, "There is no such task."),
+            TaskError::NotFound(kind) => Self::new(
+                ErrorCode::NotFound,
+                format!("There is no such {}.", kind.prefix()),
+            ),
             TaskError::Forbidden => Self::new(
                 ErrorCode::Forbidden,
-                "Only the task's creator and administrators may do this.",
+                "You may see this, but not do that with it. docs/API.md has the table of who may do what; `viewerCan…` fields tell it beforehand.",
             ),
             TaskError::KeyReused => Self::new(
                 ErrorCode::IdempotencyConflict,

@@ -1,0 +1,256 @@
+//! What a transaction tells of its changes to tasks: the history, the events, the work they cause
+//! and, last, their places in streams. Gathered while it works, written at its end by a handful of
+//! statements, however many tasks it changes.
+
+use std::collections::HashMap;
+
+use chrono::{NaiveDate, SecondsFormat};
+use entity::task::{Model, Priority, Status};
+use entity::task_history::{self, Field};
+use entity::{EventId, TaskChangeId, TaskId, Timestamp, UserId, Viewer};
+use sea_orm::Set;
+
+use super::events::{
+    TaskAssigned, TaskCompleted, TaskCreated, TaskDeleted, TaskRestored, TaskUnassigned,
+    TaskUpdated,
+};
+use super::store;
+use crate::app::App;
+use crate::db::{DbError, Tx, new_id};
+use crate::events::{self, Event, Log};
+use crate::graphql::Kind;
+use crate::notifications;
+use crate::tasks::watcher;
+
+/// One task, before and after.
+#[derive(Debug)]
+pub struct Changed {
+    /// None when it was made.
+    pub before: Option<Model>,
+    /// As it is now.
+    pub after: Model,
+    /// Fields that are kept elsewhere, as its labels: from what to what.
+    pub beside: Vec<Difference>,
+}
+
+/// A field that has another value: which, from what, to what, as clients see it.
+pub type Difference = (Field, Option<String>, Option<String>);
+
+/// Writes what happened to these tasks. Must be the last that the transaction does.
+///
+/// # Errors
+/// The database's failure.
+pub async fn write(
+    app: &App,
+    tx: &Tx,
+    viewer: &Viewer,
+    changes: &[Changed],
+) -> Result<(), DbError> {
+    let tasks: Vec<_> = changes.iter().map(|changed| &changed.after).collect();
+    let mut record = Record {
+        tx,
+        actor: viewer.user_id,
+        recipients: watcher::recipients(tx, &tasks, viewer.user_id).await?,
+        log: Log::default(),
+        history: Vec::new(),
+        mails: Vec::new(),
+    };
+    for changed in changes {
+        record.note(changed)?;
+    }
+    store::insert_history(tx, record.history).await?;
+    notifications::enqueue_dispatch(app, tx, record.mails).await?;
+    record.log.write(tx, &app.bus).await
+}
+
+struct Record<'a> {
+    tx: &'a Tx,
+    actor: UserId,
+    recipients: HashMap<TaskId, Vec<UserId>>,
+    log: Log,
+    history: Vec<task_history::ActiveModel>,
+    /// The events somebody gets a mail of.
+    mails: Vec<EventId>,
+}
+
+impl Record<'_> {
+    fn note(
+        &mut self,
+        Changed {
+            before,
+            after,
+            beside,
+        }: &Changed,
+    ) -> Result<(), DbError> {
+        let (task_id, project_id) = (after.id, after.project_id);
+        let told = || self.recipients.get(&task_id).cloned().unwrap_or_default();
+        let Some(before) = before else {
+            let recipients = told();
+            self.add(
+                after,
+                &TaskCreated {
+                    task_id,
+                    project_id,
+                    recipients,
+                },
+            )?;
+            return self.note_assignee(None, after);
+        };
+        let mut differences = differences(before, after);
+        differences.extend(beside.iter().cloned());
+        let recipients = told();
+        match (before.deleted_at, after.deleted_at) {
+            (None, Some(_)) => {
+                self.add(
+                    after,
+                    &TaskDeleted {
+                        task_id,
+                        project_id,
+                        recipients,
+                    },
+                )?;
+            }
+            (Some(_), None) => {
+                self.add(
+                    after,
+                    &TaskRestored {
+                        task_id,
+                        project_id,
+                        recipients,
+                    },
+                )?;
+            }
+            _ => {
+                let fields = differences.iter().map(|(field, ..)| *field);
+                // Whose it is has events of its own.
+                let fields: Vec<_> = fields.filter(|field| *field != Field::Assignee).collect();
+                if !fields.is_empty() {
+                    let fields = fields.into_iter().map(store::field_name).collect();
+                    self.add(
+                        after,
+                        &TaskUpdated {
+                            task_id,
+                            project_id,
+                            fields,
+                            recipients,
+                        },
+                    )?;
+                }
+                if before.completed_at.is_none() && after.completed_at.is_some() {
+                    let recipients = self.recipients.get(&task_id).cloned().unwrap_or_default();
+                    self.add(
+                        after,
+                        &TaskCompleted {
+                            task_id,
+                            project_id,
+                            recipients,
+                        },
+                    )?;
+                }
+                self.note_assignee(before.assignee_id, after)?;
+            }
+        }
+        let now = self.tx.clock().now();
+        for (field, old_value, new_value) in differences {
+            self.history.push(task_history::ActiveModel {
+                id: Set(TaskChangeId(new_id(self.tx.clock()))),
+                task_id: Set(task_id),
+                actor_id: Set(self.actor),
+                field: Set(field),
+                old_value: Set(old_value),
+                new_value: Set(new_value),
+                created_at: Set(now),
+            });
+        }
+        Ok(())
+    }
+
+    fn note_assignee(&mut self, before: Option<UserId>, after: &Model) -> Result<(), DbError> {
+        let (task_id, project_id) = (after.id, after.project_id);
+        let recipients = self.recipients.get(&task_id).cloned().unwrap_or_default();
+        match (before, after.assignee_id) {
+            (before, Some(assignee_id)) if before != after.assignee_id => {
+                let gets_mail = recipients.contains(&assignee_id);
+                let event = TaskAssigned {
+                    task_id,
+                    project_id,
+                    assignee_id,
+                    recipients,
+                };
+                let streams = [
+                    events::task_stream(task_id, project_id),
+                    events::assigned_stream(assignee_id),
+                ];
+                let id = self.log.add(self.tx, &event, Some(self.actor), streams)?;
+                self.mails.extend(gets_mail.then_some(id));
+            }
+            (Some(assignee_id), None) => {
+                let event = TaskUnassigned {
+                    task_id,
+                    project_id,
+                    assignee_id,
+                    recipients,
+                };
+                self.add(after, &event)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add<E: Event>(&mut self, task: &Model, event: &E) -> Result<(), DbError> {
+        let stream = events::task_stream(task.id, task.project_id);
+        self.log.add(self.tx, event, Some(self.actor), [stream])?;
+        Ok(())
+    }
+}
+
+/// The fields with another value.
+pub fn differences(before: &Model, after: &Model) -> Vec<Difference> {
+    let values = |task: &Model| {
+        [
+            (Field::Title, Some(task.title.clone())),
+            (Field::Description, task.description.clone()),
+            (Field::Status, Some(status(task.status).to_owned())),
+            (Field::Priority, Some(priority(task.priority).to_owned())),
+            (Field::Enabled, Some(task.enabled.to_string())),
+            (Field::Start, moment(task.start_at, task.start_on)),
+            (Field::Due, moment(task.due_at, task.due_on)),
+            (
+                Field::Assignee,
+                task.assignee_id.map(|id| Kind::User.encode(id.0).0),
+            ),
+            (
+                Field::Parent,
+                task.parent_id.map(|id| Kind::Task.encode(id.0).0),
+            ),
+            (Field::Deleted, Some(task.deleted_at.is_some().to_string())),
+        ]
+    };
+    let pairs = values(before).into_iter().zip(values(after));
+    pairs
+        .filter(|(old, new)| old.1 != new.1)
+        .map(|((field, old), (_, new))| (field, old, new))
+        .collect()
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Pending => "PENDING",
+        Status::InProgress => "IN_PROGRESS",
+        Status::Completed => "COMPLETED",
+    }
+}
+
+fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Low => "LOW",
+        Priority::Medium => "MEDIUM",
+        Priority::High => "HIGH",
+    }
+}
+
+fn moment(at: Option<Timestamp>, on: Option<NaiveDate>) -> Option<String> {
+    let at = at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    at.or(on.map(|on| on.to_string()))
+}

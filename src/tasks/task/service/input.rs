@@ -1,0 +1,90 @@
+//! What a task's fields may hold.
+
+use chrono::Datelike;
+use entity::Timestamp;
+
+use crate::graphql::{UserError, UserErrorCode};
+use crate::tasks::TaskError;
+
+const TITLE_CHARS: usize = 200;
+const DESCRIPTION_CHARS: usize = 2_000;
+const KEY_CHARS: usize = 255;
+
+pub fn title_problems(title: &str) -> Vec<UserError> {
+    let length = title.chars().count();
+    let blank = title.trim().is_empty();
+    let message = if blank {
+        "A title needs at least one character that is not blank.".to_owned()
+    } else if length > TITLE_CHARS {
+        format!("The title has {length} characters; at most {TITLE_CHARS} fit.")
+    } else if title.chars().any(char::is_control) {
+        "A title is one line without control characters.".to_owned()
+    } else {
+        return Vec::new();
+    };
+    vec![invalid(message, "title")]
+}
+
+pub fn description_problems(description: Option<&str>) -> Vec<UserError> {
+    let length = description.map(|text| text.chars().count());
+    match length {
+        None | Some(1..=DESCRIPTION_CHARS) => match description {
+            // PostgreSQL cannot store it, so no database takes it.
+            Some(text) if text.contains('\0') => vec![invalid(
+                "The description contains a NUL character.".to_owned(),
+                "description",
+            )],
+            _ => Vec::new(),
+        },
+        Some(0) => vec![invalid(
+            "An empty description: leave it out, or give null.".to_owned(),
+            "description",
+        )],
+        Some(length) => vec![invalid(
+            format!("The description has {length} characters; at most {DESCRIPTION_CHARS} fit."),
+            "description",
+        )],
+    }
+}
+
+/// Whether both databases can keep and sort a point in time: in SQLite it is a text with a year of
+/// four digits, and the last of those years stands for "no date" in the order.
+pub fn is_storable(at: Timestamp) -> bool {
+    (1..=9_998).contains(&at.year())
+}
+
+pub fn due_problems(due_at: Option<Timestamp>) -> Option<UserError> {
+    let bad = due_at.is_some_and(|at| !is_storable(at));
+    bad.then(|| {
+        invalid(
+            "The date must lie in the years 1 to 9998.".to_owned(),
+            "dueAt",
+        )
+    })
+}
+
+pub fn key_problems(key: Option<&str>) -> Vec<UserError> {
+    match key {
+        Some(key) if !(1..=KEY_CHARS).contains(&key.chars().count()) || key.contains('\0') => {
+            vec![invalid(
+                format!(
+                    "An idempotencyKey has 1 to {KEY_CHARS} characters; a random UUID is a good one."
+                ),
+                "idempotencyKey",
+            )]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn invalid(message: String, field: &str) -> UserError {
+    UserError::new(UserErrorCode::Invalid, message, &["input", field])
+}
+
+pub fn refuse(problems: Vec<UserError>) -> Result<(), TaskError> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(TaskError::Refused(problems))
+    }
+}

@@ -152,7 +152,7 @@ async fn an_id_that_is_none_or_of_another_kind_is_bad_input(#[values(Embedded, F
         "task_8zzzzzzzzzzzzzzzzzzzzzzzzz",
         "task_01H455VB4PEX5VSKNK084SN02Q",
         "01890a5d-ac96-774b-bcce-b302099a8057",
-        "project_01h455vb4pex5vsknk084sn02q",
+        "nothing_01h455vb4pex5vsknk084sn02q",
         "task_01h455vb4pex5vsknk084sn02q' OR '1'='1",
         "task_\u{0}",
     ];

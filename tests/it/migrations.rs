@@ -73,10 +73,10 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
     assert_eq!(task::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(idempotency::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(event::Entity::find().all(&db).await.unwrap().len(), 4);
-    assert_eq!(stream::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(stream::Entity::find().all(&db).await.unwrap().len(), 2);
     assert_eq!(
         stream_entry::Entity::find().all(&db).await.unwrap().len(),
-        1
+        3
     );
     assert_eq!(job::Entity::find().all(&db).await.unwrap().len(), 2);
     assert_eq!(delivery::Entity::find().all(&db).await.unwrap().len(), 1);

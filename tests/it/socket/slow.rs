@@ -33,11 +33,14 @@ async fn events(app: &TestApp, bob: &Person, count: usize) -> String {
     app.execute(&format!(
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
          INSERT INTO stream_entries (stream, seq, event_id)
-         SELECT stream, i, event_id FROM stream_entries, n WHERE seq = 1"
+         SELECT stream, i, event_id FROM stream_entries, n
+         WHERE seq = 1 AND stream LIKE 'assigned:%'"
     ))
     .await;
-    app.execute(&format!("UPDATE streams SET last_seq = {count}"))
-        .await;
+    app.execute(&format!(
+        "UPDATE streams SET last_seq = {count} WHERE name LIKE 'assigned:%'"
+    ))
+    .await;
     before
 }
 

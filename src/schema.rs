@@ -10,7 +10,7 @@ use async_graphql::{
     Schema, SchemaBuilder,
 };
 use chrono::{DateTime, Utc};
-use entity::{SessionId, TaskId, UserId};
+use entity::{ProjectId, SessionId, TaskId, UserId};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
@@ -30,7 +30,13 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
-use crate::tasks::task::{Task, TaskMutation, TaskQuery, TaskSubscription, find_task, find_tasks};
+use crate::tasks::project::{
+    Project, ProjectMember, ProjectMutation, ProjectQuery, find_project, find_projects,
+};
+use crate::tasks::task::{
+    Task, TaskBatchMutation, TaskChangeSubscription, TaskMutation, TaskQuery, TaskStateMutation,
+    TaskSubscription, find_task, find_tasks,
+};
 use crate::tasks::{self, TaskError};
 use crate::telemetry;
 
@@ -51,10 +57,12 @@ const AUTH_FIELDS: &[&str] = &[
 ];
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
-    `2026-11-22T01:45:00Z`. Kept to the microsecond and answered in UTC.";
+    `2026-11-22T01:45:00Z`, without leap seconds. Kept to the microsecond and answered in UTC.";
 
 /// Fields that answer a page of a list, by name; a test compares them with the schema.
-const LIST_FIELDS: &[&str] = &["artists", "sessions", "tasks", "users"];
+const LIST_FIELDS: &[&str] = &[
+    "artists", "members", "projects", "sessions", "subtasks", "tasks", "users",
+];
 
 /// Fields that answer something for each of their `ids`.
 const BY_ID_FIELDS: &[&str] = &["nodes"];
@@ -74,6 +82,8 @@ pub enum Node {
     Task(Task),
     /// A session.
     Session(Session),
+    /// A project.
+    Project(Project),
 }
 
 /// Looking anything up by its id.
@@ -120,7 +130,8 @@ async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
             .map(Node::Session)
             .ok_or_else(|| no_such(Kind::Session)),
         (Kind::Artist, id) => artist(ctx, UserId(id)).await,
-        (kind @ (Kind::Project | Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
+        (Kind::Project, id) => find_project(ctx, ProjectId(id)).await.map(Node::Project),
+        (kind @ (Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
     }
 }
 
@@ -141,7 +152,7 @@ fn no_such(kind: Kind) -> ApiError {
     )
 }
 
-/// Each kind is loaded at once: tasks and sessions by one query, people by their loaders.
+/// Each kind is loaded at once: tasks, projects and sessions by one query each, people by their loaders.
 async fn nodes(
     ctx: &Context<'_>,
     ids: &[ID],
@@ -157,6 +168,12 @@ async fn nodes(
         _ => None,
     };
     let sessions = find_sessions(ctx, ids.iter().filter_map(of_session).collect()).await?;
+    let of_project = |id: &Result<(Kind, Uuid), _>| match id {
+        Ok((Kind::Project, id)) => Some(ProjectId(*id)),
+        _ => None,
+    };
+    let projects = find_projects(ctx, ids.iter().filter_map(of_project).collect()).await?;
+    let projects = &projects;
     let (tasks, sessions) = (&tasks, &sessions);
     let loads = ids.into_iter().map(|id| async move {
         match id? {
@@ -170,7 +187,11 @@ async fn nodes(
                 None => Err(no_such(Kind::Session)),
             },
             (Kind::Artist, id) => artist(ctx, UserId(id)).await,
-            (kind @ (Kind::Project | Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
+            (Kind::Project, id) => match projects.get(&ProjectId(id)) {
+                Some(project) => Ok(Node::Project(project.clone())),
+                None => Err(no_such(Kind::Project)),
+            },
+            (kind @ (Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -186,6 +207,7 @@ pub struct Query(
     TokenQuery,
     PasswordQuery,
     TaskQuery,
+    ProjectQuery,
 );
 
 /// What can be changed.
@@ -202,11 +224,14 @@ pub struct Mutation(
     ArtistMutation,
     AdminMutation,
     TaskMutation,
+    TaskStateMutation,
+    TaskBatchMutation,
+    ProjectMutation,
 );
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(TaskSubscription);
+pub struct Subscription(TaskSubscription, TaskChangeSubscription);
 
 type TaskflowSchema = Schema<Query, Mutation, Subscription>;
 
@@ -222,6 +247,12 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     // Types of the library that it does not describe, or not for clients.
     .override_output_type_description::<Connection<OpaqueCursor, Task>>(
         "A page of a list of tasks.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Project>>(
+        "A page of a list of projects.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, ProjectMember>>(
+        "A page of a list of members.",
     )
     .override_output_type_description::<Connection<OpaqueCursor, Artist>>(
         "A page of a list of artists.",

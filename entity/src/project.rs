@@ -1,8 +1,11 @@
 //! Projects: tasks that a group of people share.
 
+use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{LikeExpr, Query};
 
-use crate::{ProjectId, Timestamp, UserId};
+use crate::user::escape_like;
+use crate::{ProjectId, Timestamp, UserId, Viewer, project_member};
 
 /// A row of `projects`.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -38,3 +41,26 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Entity {
+    /// The projects a viewer may see: those they belong to; all for admins. Every read starts here.
+    pub fn visible_to(viewer: &Viewer) -> Select<Self> {
+        if viewer.is_admin() {
+            return Self::find();
+        }
+        let own = Query::select()
+            .column(project_member::Column::ProjectId)
+            .from(project_member::Entity)
+            .and_where(project_member::Column::UserId.eq(viewer.user_id))
+            .take();
+        Self::find().filter(Column::Id.in_subquery(own))
+    }
+}
+
+/// Projects whose name or key contains the text, which must be in lower case.
+pub fn matches(text: &str) -> Condition {
+    let pattern = |text: &str| LikeExpr::new(format!("%{}%", escape_like(text))).escape('\\');
+    Condition::any()
+        .add(Column::NameNorm.like(pattern(text)))
+        .add(Column::Key.like(pattern(&text.to_uppercase())))
+}

@@ -112,6 +112,13 @@ impl Entity {
             .filter(Column::DeletedAt.is_null())
             .filter(seen_by(viewer, backend))
     }
+
+    /// The tasks a viewer may see that were deleted after a point in time.
+    pub fn trash_of(viewer: &Viewer, backend: DatabaseBackend, since: Timestamp) -> Select<Self> {
+        Self::find()
+            .filter(Column::DeletedAt.gt(since))
+            .filter(seen_by(viewer, backend))
+    }
 }
 
 /// Whether a viewer may see a task, deleted or not.

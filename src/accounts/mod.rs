@@ -21,6 +21,6 @@ pub use self::service::{
 use self::store::artists::ArtistFilter;
 pub use self::store::credentials::{confirm_email, first_admin, set_password};
 pub use self::store::{
-    DirectoryFilter, find, lock, note_login, raise_epoch, roles, roles_of_many, set_better_hash,
-    taken_names,
+    DirectoryFilter, find, find_many, lock, note_login, raise_epoch, roles, roles_of_many,
+    set_better_hash, taken_names,
 };

@@ -87,11 +87,11 @@ impl From<FollowError> for ApiError {
         match error {
             FollowError::BadCursor => Self::new(
                 ErrorCode::BadUserInput,
-                "`after` is not a cursor of an event. Take it from `cursor` or `viewer.eventCursor` as it is.",
+                "`after` is not a cursor of an event. Take it from `cursor` or `eventCursor` as it is.",
             ),
             FollowError::Expired { oldest, latest } => Self::new(
                 ErrorCode::CursorExpired,
-                "What came after this cursor is not kept any more. Read the list anew and subscribe after `viewer.eventCursor`.",
+                "What came after this cursor is not kept any more. Read the list anew and subscribe after its `eventCursor`.",
             )
             .with("oldest", oldest.encode())
             .with("latest", latest.encode()),
@@ -135,6 +135,40 @@ impl Feed {
     pub async fn latest(&self, stream: &str) -> Result<Cursor, DbError> {
         let (_, last_seq) = self.bounds(stream).await?;
         Ok(self.cursor(stream, last_seq))
+    }
+
+    /// The same of several streams, by one statement; all of them are among the keys.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn latest_of(
+        &self,
+        streams: Vec<String>,
+    ) -> Result<HashMap<String, Cursor>, DbError> {
+        let names = &streams;
+        let rows = self
+            .0
+            .db
+            .read(|db| async move {
+                stream::Entity::find()
+                    .filter(stream::Column::Name.is_in(names.iter().cloned()))
+                    .all(&db)
+                    .await
+                    .map_err(DbError::from)
+            })
+            .await?;
+        let last: HashMap<_, _> = rows
+            .into_iter()
+            .map(|row| (row.name, row.last_seq))
+            .collect();
+        Ok(streams
+            .into_iter()
+            .map(|name| {
+                let seq = last.get(&name).copied().unwrap_or_default();
+                let cursor = self.cursor(&name, seq);
+                (name, cursor)
+            })
+            .collect())
     }
 
     /// How many streams are followed in this process.

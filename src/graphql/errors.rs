@@ -263,7 +263,7 @@ pub struct UserError {
 pub enum UserErrorCode {
     /// The value does not fit the rule the message names.
     Invalid,
-    /// Somebody has this e-mail address or user name already.
+    /// Somebody has this e-mail address or user name already, or another project this key.
     Taken,
     /// The name or the password is wrong.
     WrongCredentials,

@@ -11,7 +11,7 @@ mod meter;
 mod page;
 
 pub use self::context::{Answer, Caller, Client, ContextExt, RequestContext};
-pub use self::date::Date;
+pub use self::date::{Date, is_date_time};
 pub use self::documents::{Documents, ManifestError, Registration, check_manifests};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};
 pub use self::ids::Kind;

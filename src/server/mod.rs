@@ -25,7 +25,7 @@ use crate::lifecycle::Lifecycle;
 use crate::schema::Api;
 use crate::settings::{EffectiveTransport, Settings};
 use crate::transport::{self, Authenticated, Edge, Origins, Seats};
-use crate::{mailbox, telemetry, worker};
+use crate::{mailbox, tasks, telemetry, worker};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,7 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
         let runner = worker::runner(&app);
         lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
         tokio::spawn(auth::prune::run(app.clone(), lifecycle.ended.clone()));
+        tokio::spawn(tasks::prune::run(app.clone(), lifecycle.ended.clone()));
     }
     announce(&app, role);
     match listener {

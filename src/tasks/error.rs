@@ -1,6 +1,6 @@
 //! What can go wrong with a task.
 
-use entity::task;
+use entity::{project, task};
 
 use crate::db::{DbError, WriteError};
 use crate::graphql::{ApiError, ErrorCode, Kind, UserError};
@@ -20,6 +20,16 @@ pub enum TaskError {
     /// It was changed since the client read it.
     #[error("the task was changed meanwhile")]
     Conflict(Box<task::Model>),
+    /// Some of many were changed since the client read them: which, by their places in the input,
+    /// and as they are now.
+    #[error("{} of the tasks were changed meanwhile", .0.len())]
+    Conflicts(Vec<(usize, task::Model)>),
+    /// The project was changed since the client read it.
+    #[error("the project was changed meanwhile")]
+    ProjectConflict(Box<project::Model>),
+    /// The project is archived: nothing in it changes.
+    #[error("the project is archived")]
+    Archived,
     /// The idempotency key was used with another input.
     #[error("the idempotency key was used with another input")]
     KeyReused,
@@ -59,10 +69,15 @@ impl From<TaskError> for ApiError {
                 ErrorCode::Unauthenticated,
                 "The account of this access token does not exist on this server. Register or log in again.",
             ),
-            // The payload carries these two; they end up here only by mistake.
-            TaskError::Refused(_) | TaskError::Conflict(_) => {
-                Self::internal("a user error left its payload")
-            }
+            TaskError::Archived => Self::new(
+                ErrorCode::Forbidden,
+                "The project is archived: nothing in it changes. An owner can unarchive it first (`unarchiveProject`).",
+            ),
+            // The payload carries these; they end up here only by mistake.
+            TaskError::Refused(_)
+            | TaskError::Conflict(_)
+            | TaskError::Conflicts(_)
+            | TaskError::ProjectConflict(_) => Self::internal("a user error left its payload"),
             TaskError::Db(error) => error.into(),
         }
     }

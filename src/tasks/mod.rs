@@ -3,8 +3,9 @@
 
 mod error;
 mod loaders;
-mod policy;
+pub mod policy;
 pub mod project;
+pub mod prune;
 pub mod task;
 mod watcher;
 

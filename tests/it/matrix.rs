@@ -49,7 +49,7 @@ const ARTIST: [Outcome; 6] = [Unsigned, Unknown, Done, Unknown, Unknown, Unknown
 const ADMINS: [Outcome; 6] = [Unsigned, No, No, No, No, Done];
 
 /// The operation, the field, what comes of it for each caller, and what is asked. `$task` is a new
-/// task of the owner's, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
+/// task of the owner's, `$project` a new project of hers, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
 /// else is about, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
 type Row = (&'static str, &'static str, [Outcome; 6], &'static str);
 
@@ -63,6 +63,10 @@ const ROWS: &[Row] = &[
     ("query", "nodes", OWNER, "nodes(ids: [$task]) { id }"),
     ("query", "nodes", SIGNED_IN, "nodes(ids: [$user, $artist]) { id }"),
     ("query", "passwordPolicy", ANYBODY, "passwordPolicy { minLength }"),
+    ("query", "node", OWNER, "node(id: $project) { id }"),
+    ("query", "nodes", OWNER, "nodes(ids: [$project]) { id }"),
+    ("query", "project", OWNER, "project(id: $project) { id }"),
+    ("query", "projects", SIGNED_IN, "projects { totalCount }"),
     ("query", "sessions", SIGNED_IN, "sessions { totalCount }"),
     ("query", "task", OWNER, "task(id: $task) { id }"),
     ("query", "tasks", SIGNED_IN, "tasks { totalCount }"),
@@ -72,13 +76,21 @@ const ROWS: &[Row] = &[
     ("query", "users", ADMINS, "users(role: ADMIN) { totalCount }"),
     ("query", "validateToken", ANYBODY, "validateToken(token: \"x\") { isValid }"),
     ("query", "viewer", SIGNED_IN, "viewer { eventCursor user { email } }"),
+    ("mutation", "addProjectMember", OWNER, "addProjectMember(input: {projectId: $project, userId: $else, role: VIEWER}) { userErrors { code } }"),
+    ("mutation", "archiveProject", OWNER, "archiveProject(input: {id: $project}) { userErrors { code } }"),
     ("mutation", "assignTask", OWNER, "assignTask(input: {taskId: $task, assigneeId: $user}) { userErrors { code } }"),
     ("mutation", "changePassword", TOLD_WHEN_SIGNED_IN, "changePassword(input: {currentPassword: \"x\", newPassword: \"x\"}) { userErrors { code } }"),
     ("mutation", "confirmEmailChange", ANYBODY_IS_TOLD, "confirmEmailChange(input: {token: \"x\"}) { userErrors { code } }"),
+    ("mutation", "createProject", SIGNED_IN, "createProject(input: {key: $new, name: \"x\"}) { userErrors { code } }"),
+    ("mutation", "createTask", OWNER, "createTask(input: {title: \"x\", projectId: $project}) { userErrors { code } }"),
     ("mutation", "createTask", SIGNED_IN, "createTask(input: {title: \"x\"}) { userErrors { code } }"),
+    ("mutation", "createTasks", SIGNED_IN, "createTasks(input: {tasks: [{title: \"x\"}]}) { userErrors { code } }"),
+    ("mutation", "createTask", OWNER, "createTask(input: {title: \"x\", parentId: $task}) { userErrors { code } }"),
     ("mutation", "createUser", ADMINS, "createUser(input: {username: $new, name: \"x\", password: $password}) { userErrors { code } }"),
     ("mutation", "deleteTask", OWNER, "deleteTask(input: {id: $task}) { userErrors { code } }"),
+    ("mutation", "disableTask", OWNER, "disableTask(input: {id: $task}) { userErrors { code } }"),
     ("mutation", "disableUser", ADMINS, "disableUser(input: {id: $else}) { userErrors { code } }"),
+    ("mutation", "enableTask", OWNER, "enableTask(input: {id: $task}) { userErrors { code } }"),
     ("mutation", "enableUser", ADMINS, "enableUser(input: {id: $else}) { userErrors { code } }"),
     ("mutation", "inviteUser", ADMINS, "inviteUser(input: {email: \"guest@example.org\"}) { userErrors { code } }"),
     ("mutation", "login", ANYBODY_IS_TOLD, "login(input: {identifier: \"nobody\", password: \"x\"}) { userErrors { code } }"),
@@ -88,21 +100,29 @@ const ROWS: &[Row] = &[
     ("mutation", "refreshToken", SIGNED_IN, "refreshToken(input: {refreshToken: $refresh}) { userErrors { code } }"),
     ("mutation", "register", ANYBODY_IS_TOLD, "register(input: {username: \"x\", name: \"x\", password: \"x\"}) { userErrors { code } }"),
     ("mutation", "registerArtist", ANYBODY_IS_TOLD, "registerArtist(input: {username: \"x\", name: \"x\", password: \"x\", stageName: \"x\"}) { userErrors { code } }"),
+    ("mutation", "removeProjectMember", [Unsigned, Unknown, Unknown, Unknown, Told, Told], "removeProjectMember(input: {projectId: $project, userId: $user}) { userErrors { code } }"),
     ("mutation", "requestEmailChange", TOLD_WHEN_SIGNED_IN, "requestEmailChange(input: {newEmail: \"x@example.org\", password: \"x\"}) { userErrors { code } }"),
     ("mutation", "requestPasswordReset", ANYBODY, "requestPasswordReset(input: {identifier: \"owner\"}) { userErrors { code } }"),
     ("mutation", "resendVerification", SIGNED_IN, "resendVerification { userErrors { code } }"),
     ("mutation", "resetPassword", ANYBODY_IS_TOLD, "resetPassword(input: {token: \"x\", newPassword: \"x\"}) { userErrors { code } }"),
+    ("mutation", "restoreTask", OWNER, "restoreTask(input: {id: $task}) { userErrors { code } }"),
     ("mutation", "revokeOtherSessions", SIGNED_IN, "revokeOtherSessions { userErrors { code } }"),
     ("mutation", "revokeSession", OWNS_SESSION, "revokeSession(input: {id: $session}) { userErrors { code } }"),
     ("mutation", "setUserRoles", ADMINS, "setUserRoles(input: {id: $else, roles: []}) { userErrors { code } }"),
+    ("mutation", "unarchiveProject", OWNER, "unarchiveProject(input: {id: $project}) { userErrors { code } }"),
     ("mutation", "unassignTask", OWNER, "unassignTask(input: {taskId: $task}) { userErrors { code } }"),
     ("mutation", "unlockAccount", ANYBODY_IS_TOLD, "unlockAccount(input: {token: \"x\"}) { userErrors { code } }"),
     ("mutation", "unlockUser", ADMINS, "unlockUser(input: {id: $else}) { userErrors { code } }"),
     ("mutation", "updateArtist", ARTIST, "updateArtist(input: {bio: \"x\"}) { userErrors { code } }"),
     ("mutation", "updateProfile", SIGNED_IN, "updateProfile(input: {firstName: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateProject", OWNER, "updateProject(input: {id: $project, name: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateProjectMember", OWNER, "updateProjectMember(input: {projectId: $project, userId: $user, role: OWNER}) { userErrors { code } }"),
     ("mutation", "updateTask", OWNER, "updateTask(input: {id: $task, title: \"x\"}) { userErrors { code } }"),
+    ("mutation", "updateTasks", OWNER, "updateTasks(input: {tasks: [{id: $task, title: \"x\"}]}) { userErrors { code } }"),
     ("mutation", "updateUser", ADMINS, "updateUser(input: {id: $user, lastName: \"x\"}) { userErrors { code } }"),
     ("mutation", "verifyEmail", ANYBODY_IS_TOLD, "verifyEmail(input: {token: \"x\"}) { userErrors { code } }"),
+    ("subscription", "taskChanged", OWNER, "taskChanged(taskId: $task) { kind task { id } }"),
+    ("subscription", "taskChanged", OWNER, "taskChanged(projectId: $project) { kind task { id } }"),
     ("subscription", "taskAssigned", SIGNED_IN, "taskAssigned { cursor task { title } }"),
 ];
 
@@ -160,6 +180,11 @@ impl Cast {
             let owner = self.owner().logged_in_again().await;
             let task = owner.creates(json!({"title": "Hers"})).await;
             selection = selection.replace("$task", &format!("\"{task}\""));
+        }
+        if selection.contains("$project") {
+            let owner = self.owner().logged_in_again().await;
+            let project = owner.creates_project(&format!("C{cell}")).await;
+            selection = selection.replace("$project", &format!("\"{project}\""));
         }
         if selection.contains("$session") {
             let owner = self.owner().logged_in_again().await;
@@ -269,10 +294,12 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
     let cast = Cast::new(mode).await;
     let address = cast.app.listen().await;
     let root = cast.people.last().unwrap();
+    let mut cell = 0;
     for row in ROWS.iter().filter(|row| row.0 == "subscription") {
         for (column, wanted) in row.2.into_iter().enumerate() {
+            cell += 1;
             let caller = cast.caller(column).await;
-            let document = cast.document(row, &caller, 0).await;
+            let document = cast.document(row, &caller, cell).await;
             if wanted != Done {
                 let mut socket = Socket::open(address).await;
                 socket.send(json!({"type": "connection_init"})).await;
@@ -281,6 +308,10 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
                 let told = socket.next().await;
                 let code = told["payload"][0]["extensions"]["code"].as_str().unwrap();
                 assert_eq!(refusal(code), wanted);
+                continue;
+            }
+            if row.1 == "taskChanged" {
+                hears_a_change(&cast, address, &caller, &document).await;
                 continue;
             }
             // What happened to somebody else before does not come, though it comes first.
@@ -299,6 +330,35 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
             assert_eq!(event["taskAssigned"]["task"]["title"], json!(caller.name));
         }
     }
+}
+
+/// Who may follow a task or a project hears what the administrator does to it.
+async fn hears_a_change(
+    cast: &Cast,
+    address: std::net::SocketAddr,
+    caller: &Person,
+    document: &str,
+) {
+    let root = cast.people.last().unwrap();
+    let id = document.split('"').nth(1).unwrap();
+    let query = "query($id: ID!) { node(id: $id) { ... on Task { eventCursor }
+        ... on Project { eventCursor } } }";
+    let reply = root.graphql(query, json!({"id": id})).await;
+    let after = json!({"after": reply.data()["node"]["eventCursor"]});
+    if id.starts_with("task_") {
+        let update =
+            "mutation($id: ID!) { updateTask(input: {id: $id, title: \"y\"}) { task { id } } }";
+        root.graphql(update, json!({"id": id})).await.data();
+    } else {
+        root.creates(json!({"title": "y", "projectId": id})).await;
+    }
+    let document = document
+        .replace("subscription {", "subscription($after: String) {")
+        .replace("\")", "\", after: $after)");
+    let mut socket = Socket::signed_in(address, caller.token.as_deref().unwrap()).await;
+    socket.subscribe("s", &document, after).await;
+    let event = socket.event("s").await;
+    assert!(event["taskChanged"]["task"]["id"].is_string(), "{event:#}");
 }
 
 /// What is not for everyone, of somebody in whom all of it is set.

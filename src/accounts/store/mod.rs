@@ -38,6 +38,9 @@ pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<Model>
 }
 
 /// Users by id, in no order.
+///
+/// # Errors
+/// The database's failure.
 pub async fn find_many(db: &impl ConnectionTrait, ids: Vec<UserId>) -> Result<Vec<Model>, DbError> {
     Ok(Entity::find().filter(Column::Id.is_in(ids)).all(db).await?)
 }

@@ -10,12 +10,11 @@ use async_graphql::parser::types::{
 };
 use async_graphql::{Name, Variables};
 use async_graphql_value::{ConstValue, Number, Value};
-use chrono::DateTime;
 use serde_json::{Map, Value as Json};
 
 use super::clip;
 use super::types::{Definition, Input, InputObject, Scalar, Types, base_name};
-use crate::graphql::{ApiError, Date, ErrorCode};
+use crate::graphql::{ApiError, Date, ErrorCode, is_date_time};
 
 /// Checks the values of the variables of an operation, and answers those it has, with the defaults
 /// of those that are not given: the library overlooks a default in `@skip` and `@include`.
@@ -339,7 +338,7 @@ impl Scalar {
                 .as_i64()
                 .is_some_and(|number| i32::try_from(number).is_ok()),
             (Self::Id, Shape::Number(number)) => number.is_i64(),
-            (Self::DateTime, Shape::Text(text)) => DateTime::parse_from_rfc3339(text).is_ok(),
+            (Self::DateTime, Shape::Text(text)) => is_date_time(text),
             (Self::Date, Shape::Text(text)) => Date::parse(text).is_some(),
             (Self::Float, Shape::Number(_))
             | (Self::String | Self::Id, Shape::Text(_))

@@ -1,5 +1,16 @@
 //! A project: tasks that a group of people share.
 
+mod api;
+mod events;
+mod mutation;
+mod service;
 mod store;
 
-pub use self::store::{find_many, role, roles_of};
+use super::TaskError;
+
+pub use self::api::{Project, ProjectMember, ProjectQuery, find_project, find_projects};
+pub use self::mutation::ProjectMutation;
+pub use self::store::{
+    Standing, count_members, find, find_many, find_visible, members_of_many, role, roles_of,
+    standings, take_numbers,
+};

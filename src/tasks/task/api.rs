@@ -6,15 +6,19 @@ use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use entity::{TaskId, UserId, task};
+use sea_orm::Condition;
 
 use super::filter::TaskFilter;
 use super::order::{Sort, TaskOrder};
-use super::{TaskError, store};
+use super::store::Shelf;
+use super::{TaskError, service, store, subtask};
 use crate::accounts::{User, load_user};
 use crate::app::AppExt;
-use crate::graphql::{ApiError, ContextExt, Kind, OpaqueCursor, PageArgs};
-use crate::tasks::loaders::load_role;
+use crate::events::task_stream;
+use crate::graphql::{ApiError, ContextExt, Date, ErrorCode, Kind, OpaqueCursor, PageArgs};
+use crate::tasks::loaders::{load_cursor, load_project, load_role};
 use crate::tasks::policy::{self, Command};
+use crate::tasks::project::Project;
 
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -40,11 +44,13 @@ pub enum TaskPriority {
     High,
 }
 
-/// What somebody is to do. Its creator, its assignee and administrators see and edit it.
+/// What somebody is to do. Its assignee, the members of its project, outside projects its creator, and
+/// administrators see it.
 #[derive(Clone, Debug)]
 pub struct Task(pub task::Model);
 
-/// What somebody is to do. Its creator, its assignee and administrators see and edit it.
+/// What somebody is to do. Its assignee, the members of its project, outside projects its creator, and
+/// administrators see it.
 #[Object]
 impl Task {
     /// The id, as `task_01h455vb4pex5vsknk084sn02q`.
@@ -72,14 +78,56 @@ impl Task {
         self.0.priority.into()
     }
 
-    /// Whether it counts; a disabled task is set aside.
+    /// Whether it counts. A disabled task is set aside: it leaves the lists that do not ask for such,
+    /// nobody is told of it, and it takes no change but `enableTask`.
     async fn enabled(&self) -> bool {
         self.0.enabled
     }
 
-    /// When it should be done.
+    /// When it should begin, if that is a point in time.
+    async fn start_at(&self) -> Option<DateTime<Utc>> {
+        self.0.start_at
+    }
+
+    /// When it should begin, if that is a day.
+    async fn start_date(&self) -> Option<Date> {
+        self.0.start_on.map(Date)
+    }
+
+    /// When it should be done, if that is a point in time.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
         self.0.due_at
+    }
+
+    /// When it should be done, if that is a day, wherever the reader is.
+    async fn due_date(&self) -> Option<Date> {
+        self.0.due_on.map(Date)
+    }
+
+    /// When it was finished; null while it is not.
+    async fn completed_at(&self) -> Option<DateTime<Utc>> {
+        self.0.completed_at
+    }
+
+    /// When it was deleted: of tasks in `tasks(trash: true)`. It can be restored for 30 days from then.
+    async fn deleted_at(&self) -> Option<DateTime<Utc>> {
+        self.0.deleted_at
+    }
+
+    /// The task it is a part of; null when there is none, when that is deleted, and when the signed-in
+    /// person may not see it.
+    async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Task>, ApiError> {
+        subtask::parent(ctx, self).await
+    }
+
+    /// Its parts that the signed-in person may see and that are not disabled, the oldest first.
+    async fn subtasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
+    ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
+        subtask::subtasks(ctx, self, first, after).await
     }
 
     /// Who made it.
@@ -107,21 +155,76 @@ impl Task {
         self.0.updated_at
     }
 
+    /// Whether the signed-in person may change it. A disabled task must be enabled first.
+    async fn viewer_can_update(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Edit).await?)
+    }
+
+    /// Whether the signed-in person may say something about it. A disabled task must be enabled first.
+    async fn viewer_can_comment(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Comment).await?)
+    }
+
+    /// The project it belongs to; null outside projects, and for an assignee who is no member of it.
+    async fn project(&self, ctx: &Context<'_>) -> Result<Option<Project>, ApiError> {
+        let Some(id) = self.0.project_id else {
+            return Ok(None);
+        };
+        if !ctx.viewer()?.is_admin() && load_role(ctx, id).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(load_project(ctx, id).await?.map(Project))
+    }
+
+    /// Its number in the project; null outside projects.
+    async fn number(&self) -> Option<i32> {
+        self.0.number
+    }
+
+    /// The project's key and its number, as `OPS-42`; null outside projects.
+    async fn key(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        let (Some(id), Some(number)) = (self.0.project_id, self.0.number) else {
+            return Ok(None);
+        };
+        let project = load_project(ctx, id).await?;
+        Ok(project.map(|project| format!("{}-{number}", project.key)))
+    }
+
+    /// The place of the newest event in the stream that `taskChanged(taskId)` follows. Read it
+    /// before the task, in an operation of its own, and subscribe with `after`: then nothing is
+    /// missed in between.
+    async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
+        load_cursor(ctx, task_stream(self.0.id, self.0.project_id)).await
+    }
+
     /// Whether the signed-in person may delete it.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        self.viewer_can(ctx, Command::Delete).await
+        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Delete).await?)
+    }
+
+    /// Whether it is deleted and the signed-in person may restore it.
+    async fn viewer_can_restore(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        Ok(self.0.deleted_at.is_some() && self.viewer_can(ctx, Command::Delete).await?)
     }
 }
 
 impl Task {
-    /// Whether the table of the policy lets the signed-in person.
+    /// Whether the table of the policy lets the signed-in person. In an archived project nobody may
+    /// do more than see.
     async fn viewer_can(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
         let role = match self.0.project_id {
             Some(project) => load_role(ctx, project).await?,
             None => None,
         };
         let mut actors = policy::actors(ctx.viewer()?, &self.0, role);
-        Ok(actors.any(|actor| actor.may(command)))
+        if !actors.any(|actor| actor.may(command)) {
+            return Ok(false);
+        }
+        let project = match self.0.project_id {
+            Some(project) if command != Command::See => load_project(ctx, project).await?,
+            _ => None,
+        };
+        Ok(project.is_none_or(|project| project.archived_at.is_none()))
     }
 }
 
@@ -134,8 +237,20 @@ async fn required_user(ctx: &Context<'_>, id: UserId) -> Result<User, ApiError> 
 
 /// What a connection of tasks says beside its edges.
 #[derive(Debug)]
-pub struct TaskConnectionFields {
-    filter: TaskFilter,
+pub struct TaskConnectionFields(Counted);
+
+/// What is counted.
+#[derive(Debug)]
+enum Counted {
+    List { filter: TaskFilter, shelf: Shelf },
+    Subtasks(TaskId),
+}
+
+impl TaskConnectionFields {
+    /// Of the parts of a task.
+    pub fn of_subtasks(parent: TaskId) -> Self {
+        Self(Counted::Subtasks(parent))
+    }
 }
 
 #[Object]
@@ -143,12 +258,15 @@ impl TaskConnectionFields {
     /// How many tasks there are in all pages. Counted only when asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
         let viewer = ctx.viewer()?;
-        let filter = self.filter.condition(ctx.meter())?;
-        let filter = &filter;
+        let (filter, shelf) = match &self.0 {
+            Counted::List { filter, shelf } => (filter, *shelf),
+            Counted::Subtasks(parent) => return subtask::count(ctx, *parent).await,
+        };
+        let filter = &condition(ctx, filter, shelf)?;
         let app = ctx.app();
         Ok(app
             .db
-            .read(|db| async move { store::count(&db, viewer, filter.clone()).await })
+            .read(|db| async move { store::count(&db, viewer, shelf, filter.clone()).await })
             .await?)
     }
 }
@@ -159,17 +277,18 @@ pub struct TaskQuery;
 
 #[Object]
 impl TaskQuery {
-    /// One task.
+    /// One task, by its id or by its key: exactly one of the two.
     async fn task(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The task's id.")] id: ID,
+        #[graphql(desc = "The task's id.")] id: Option<ID>,
+        #[graphql(desc = "The task's key, as `OPS-42`, in any case.")] key: Option<String>,
     ) -> Option<Result<Task, ApiError>> {
-        task_by_id(ctx, &id).await.transpose()
+        Some(one_task(ctx, id, key).await)
     }
 
-    /// The tasks the signed-in person may see: made by or assigned to them; all for
-    /// administrators. The newest first, unless asked for otherwise.
+    /// The tasks the signed-in person may see: assigned to them, of their projects, or made by them
+    /// outside projects; all for administrators. The newest first, unless asked for otherwise.
     async fn tasks(
         &self,
         ctx: &Context<'_>,
@@ -180,10 +299,21 @@ impl TaskQuery {
             desc = "In which order: by the first step, among equals by the second, and so on."
         )]
         order_by: Option<Vec<TaskOrder>>,
+        #[graphql(
+            desc = "The deleted tasks that can still be restored, instead of those that are there.",
+            default = false
+        )]
+        trash: bool,
     ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
         let viewer = ctx.viewer()?;
         let filter = filter.unwrap_or_default();
-        let condition = filter.condition(ctx.meter())?;
+        let since = service::restorable_since(ctx.app().db.clock());
+        let shelf = if trash {
+            Shelf::Trash(since)
+        } else {
+            Shelf::Live
+        };
+        let condition = condition(ctx, &filter, shelf)?;
         let sort = Sort::new(order_by)?;
         let name = sort.name();
         let has_previous = after.is_some();
@@ -198,15 +328,15 @@ impl TaskQuery {
         let mut tasks = ctx
             .app()
             .db
-            .read(
-                |db| async move { store::list(&db, viewer, by.clone(), order, keys, limit).await },
-            )
+            .read(|db| async move {
+                store::list(&db, viewer, shelf, by.clone(), order, keys, limit).await
+            })
             .await?;
         let has_next = page.cut(&mut tasks);
         let mut connection = Connection::with_additional_fields(
             has_previous,
             has_next,
-            TaskConnectionFields { filter },
+            TaskConnectionFields(Counted::List { filter, shelf }),
         );
         connection.edges.extend(
             tasks
@@ -217,11 +347,56 @@ impl TaskQuery {
     }
 }
 
-async fn task_by_id(ctx: &Context<'_>, id: &str) -> Result<Option<Task>, ApiError> {
-    ctx.viewer()?;
-    find_task(ctx, TaskId(Kind::Task.decode(id)?))
-        .await
-        .map(Some)
+/// A filter as the condition of a list. In the trash disabled tasks are not hidden.
+fn condition(ctx: &Context<'_>, filter: &TaskFilter, shelf: Shelf) -> Result<Condition, ApiError> {
+    match shelf {
+        Shelf::Live => filter.listed(ctx.meter()),
+        Shelf::Trash(_) => filter.condition(ctx.meter()),
+    }
+}
+
+async fn one_task(
+    ctx: &Context<'_>,
+    id: Option<ID>,
+    key: Option<String>,
+) -> Result<Task, ApiError> {
+    let (app, viewer) = (ctx.app(), ctx.viewer()?);
+    match (id, key) {
+        (Some(id), None) => find_task(ctx, TaskId(Kind::Task.decode(&id)?)).await,
+        (None, Some(key)) => {
+            let (project, number) = read_key(&key)?;
+            let project = &project;
+            let task =
+                app.db
+                    .read(|db| async move {
+                        store::find_visible_by_key(&db, viewer, project, number).await
+                    })
+                    .await?;
+            Ok(Task(task.ok_or(TaskError::NotFound(Kind::Task))?))
+        }
+        _ => Err(ApiError::new(
+            ErrorCode::BadUserInput,
+            "Give either the `id` or the `key` of the task.",
+        )),
+    }
+}
+
+/// The two parts of a key of a task, the first in upper case.
+fn read_key(key: &str) -> Result<(String, i32), ApiError> {
+    let parts = key.split_once('-').filter(|(project, number)| {
+        (2..=10).contains(&project.len())
+            && project.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && !number.starts_with('0')
+    });
+    let parts = parts
+        .and_then(|(project, number)| Some((project.to_ascii_uppercase(), number.parse().ok()?)));
+    parts.ok_or_else(|| {
+        ApiError::new(
+            ErrorCode::BadUserInput,
+            "This is not the key of a task. Keys look like `OPS-42`.",
+        )
+    })
 }
 
 /// A task the viewer may see.

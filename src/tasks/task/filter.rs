@@ -158,6 +158,26 @@ impl TaskFilter {
         Ok(condition)
     }
 
+    /// Whether it says anywhere which of enabled and disabled tasks are meant.
+    fn says_enabled(&self) -> bool {
+        let lists = [&self.and, &self.or].into_iter().flatten().flatten();
+        self.enabled.as_ref().is_some_and(|is| is.eq.is_some())
+            || lists.chain(self.not.as_deref()).any(Self::says_enabled)
+    }
+
+    /// The filter as the condition of a list: without a word about it, a list has no disabled tasks.
+    ///
+    /// # Errors
+    /// Those of [`Self::condition`].
+    pub fn listed(&self, meter: &Meter) -> Result<Condition, ApiError> {
+        let condition = self.condition(meter)?;
+        Ok(if self.says_enabled() {
+            condition
+        } else {
+            condition.add(Column::Enabled.eq(true))
+        })
+    }
+
     fn build(&self, left: &mut usize) -> Result<Condition, ApiError> {
         let mut all = Terms {
             all: Condition::all(),

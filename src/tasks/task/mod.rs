@@ -1,21 +1,30 @@
 //! A task: what somebody is to do.
 
 mod api;
+mod batch;
 mod events;
 mod field;
 mod filter;
 mod mutation;
+mod mutation_state;
 mod order;
 mod record;
 mod service;
 mod store;
 mod subscription;
+mod subscription_changes;
+mod subtask;
 
 use super::TaskError;
 
 pub use self::api::{Task, TaskQuery, find_task, find_tasks};
+pub use self::batch::TaskBatchMutation;
 pub use self::events::TaskAssigned;
 pub use self::field::TaskField;
 pub use self::mutation::TaskMutation;
+pub use self::mutation_state::TaskStateMutation;
+pub use self::service::empty_trash;
 pub use self::store::find;
 pub use self::subscription::TaskSubscription;
+pub use self::subscription_changes::TaskChangeSubscription;
+pub use self::subtask::SubtaskLoaders;

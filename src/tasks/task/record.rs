@@ -177,10 +177,11 @@ impl Record<'_> {
                     assignee_id,
                     recipients,
                 };
-                let streams = [
-                    events::task_stream(task_id, project_id),
-                    events::assigned_stream(assignee_id),
-                ];
+                let mut streams = vec![events::task_stream(task_id, project_id)];
+                // Nobody is told of a disabled task, whoever is to do it.
+                if after.enabled {
+                    streams.push(events::assigned_stream(assignee_id));
+                }
                 let id = self.log.add(self.tx, &event, Some(self.actor), streams)?;
                 self.mails.extend(gets_mail.then_some(id));
             }

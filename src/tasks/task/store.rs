@@ -1,18 +1,34 @@
 //! The statements about tasks.
 
-use entity::task::{Column, Entity, Model};
-use entity::{TaskId, Viewer, task_history};
+use entity::task::{Column, Entity, Model, seen_by};
+use entity::{TaskId, Timestamp, Viewer, project, task_history};
+use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    Statement, Value,
 };
+use std::collections::HashMap;
 
 use super::order::Sort;
 use crate::db::{DbError, Tx, keyset};
 
-/// Writes a new task.
-pub async fn insert(tx: &Tx, task: Model) -> Result<(), DbError> {
-    Entity::insert(task.into_active_model())
+/// Which tasks a list has.
+#[derive(Clone, Copy, Debug)]
+pub enum Shelf {
+    /// Those that are there.
+    Live,
+    /// Those that were deleted after this point in time.
+    Trash(Timestamp),
+}
+
+/// Where a page of sub-tasks ended.
+pub type SubtaskKeys = (Timestamp, TaskId);
+
+/// Writes new tasks, at least one.
+pub async fn insert(tx: &Tx, tasks: Vec<Model>) -> Result<(), DbError> {
+    let rows = tasks.into_iter().map(IntoActiveModel::into_active_model);
+    Entity::insert_many(rows)
         .exec_without_returning(tx.conn())
         .await?;
     Ok(())
@@ -24,6 +40,71 @@ pub async fn lock(tx: &Tx, id: TaskId) -> Result<Option<Model>, DbError> {
         .lock_exclusive()
         .one(tx.conn())
         .await?)
+}
+
+/// Those of some tasks that there are, in the order of their ids, and nobody else's hands on them.
+pub async fn lock_many(tx: &Tx, ids: Vec<TaskId>) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock_exclusive()
+        .all(tx.conn())
+        .await?)
+}
+
+/// How many levels of sub-tasks stand below each of these tasks: counted as far as `most` and one
+/// more. Deleted ones count, for they may be restored.
+pub async fn heights(
+    tx: &Tx,
+    ids: &[TaskId],
+    most: usize,
+) -> Result<HashMap<TaskId, usize>, DbError> {
+    let conn = tx.conn();
+    let places: Vec<_> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+    let query = format!(
+        "WITH RECURSIVE below (root, id, depth) AS (
+           SELECT id, id, 0 FROM tasks WHERE id IN ({})
+           UNION ALL
+           SELECT below.root, tasks.id, below.depth + 1
+           FROM below JOIN tasks ON tasks.parent_id = below.id WHERE below.depth <= {most}
+         )
+         SELECT root, MAX(depth) FROM below GROUP BY root",
+        places.join(", ")
+    );
+    let values = ids.iter().map(|id| Value::from(*id));
+    let query = Statement::from_sql_and_values(conn.get_database_backend(), query, values);
+    let mut heights = HashMap::new();
+    for row in conn.query_all_raw(query).await? {
+        let depth: i32 = row.try_get_by_index(1)?;
+        heights.insert(
+            row.try_get_by_index(0)?,
+            usize::try_from(depth).unwrap_or_default(),
+        );
+    }
+    Ok(heights)
+}
+
+/// Deletes for good at most so many of the tasks that were deleted at a point in time or before.
+/// Answers how many there were.
+pub async fn empty_trash(tx: &Tx, until: Timestamp, most: u64) -> Result<u64, DbError> {
+    let ids: Vec<TaskId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::DeletedAt.lte(until))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .lock_exclusive()
+        .into_tuple()
+        .all(tx.conn())
+        .await?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let deleted = Entity::delete_many()
+        .filter(Column::Id.is_in(ids))
+        .exec(tx.conn())
+        .await?;
+    Ok(deleted.rows_affected)
 }
 
 /// Writes a task that was locked before.
@@ -49,6 +130,11 @@ pub fn field_name(field: task_history::Field) -> String {
     field.to_value()
 }
 
+/// The field that is stored by this name; none when this server knows no such field.
+pub fn field_by_name(name: &str) -> Option<task_history::Field> {
+    task_history::Field::try_from_value(&name.to_owned()).ok()
+}
+
 /// A task, whoever asks, also a deleted one: for the server's own work.
 ///
 /// # Errors
@@ -69,6 +155,39 @@ pub async fn find_visible(
         .await?)
 }
 
+/// A task, if the viewer may see it or could while it was not deleted.
+pub async fn find_seen(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    id: TaskId,
+) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(seen_by(viewer, db.get_database_backend()))
+        .filter(Column::Id.eq(id))
+        .one(db)
+        .await?)
+}
+
+/// The task with this number in the project with this key, if the viewer may see it. The key must be
+/// in upper case.
+pub async fn find_visible_by_key(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    key: &str,
+    number: i32,
+) -> Result<Option<Model>, DbError> {
+    let project = Query::select()
+        .column(project::Column::Id)
+        .from(project::Entity)
+        .and_where(project::Column::Key.eq(key))
+        .take();
+    Ok(Entity::visible_to(viewer, db.get_database_backend())
+        .filter(Column::ProjectId.in_subquery(project))
+        .filter(Column::Number.eq(number))
+        .one(db)
+        .await?)
+}
+
 /// Those of some tasks that the viewer may see.
 pub async fn find_all_visible(
     db: &impl ConnectionTrait,
@@ -81,16 +200,25 @@ pub async fn find_all_visible(
         .await?)
 }
 
+fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, shelf: Shelf) -> Select<Entity> {
+    let backend = db.get_database_backend();
+    match shelf {
+        Shelf::Live => Entity::visible_to(viewer, backend),
+        Shelf::Trash(since) => Entity::trash_of(viewer, backend, since),
+    }
+}
+
 /// A page of the tasks the viewer may see.
 pub async fn list(
     db: &impl ConnectionTrait,
     viewer: &Viewer,
+    shelf: Shelf,
     filter: Condition,
     sort: &Sort,
     after: Option<&[keyset::Key]>,
     limit: u64,
 ) -> Result<Vec<Model>, DbError> {
-    let mut query = Entity::visible_to(viewer, db.get_database_backend()).filter(filter);
+    let mut query = shelved(db, viewer, shelf).filter(filter);
     if let Some(keys) = after {
         query = query.filter(keyset::after(keys));
     }
@@ -104,10 +232,75 @@ pub async fn list(
 pub async fn count(
     db: &impl ConnectionTrait,
     viewer: &Viewer,
+    shelf: Shelf,
     filter: Condition,
 ) -> Result<u64, DbError> {
-    Ok(Entity::visible_to(viewer, db.get_database_backend())
-        .filter(filter)
-        .count(db)
+    Ok(shelved(db, viewer, shelf).filter(filter).count(db).await?)
+}
+
+/// The sub-tasks of these tasks that the viewer may see and that are not disabled.
+fn parts_of(db: &impl ConnectionTrait, viewer: &Viewer, parents: Vec<TaskId>) -> Select<Entity> {
+    Entity::visible_to(viewer, db.get_database_backend())
+        .filter(Column::ParentId.is_in(parents))
+        .filter(Column::Enabled.eq(true))
+}
+
+/// A page of the sub-tasks of each of these tasks, the oldest first.
+pub async fn subtasks(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    parents: Vec<TaskId>,
+    after: Option<SubtaskKeys>,
+    limit: u64,
+) -> Result<Vec<Model>, DbError> {
+    let mut parts = parts_of(db, viewer, parents);
+    if let Some((created_at, id)) = after {
+        let key = |column: Column, last: Value| keyset::Key {
+            expr: Expr::col(column),
+            order: Order::Asc,
+            last,
+        };
+        parts = parts.filter(keyset::after(&[
+            key(Column::CreatedAt, created_at.into()),
+            key(Column::Id, id.into()),
+        ]));
+    }
+    let place = "ROW_NUMBER() OVER (PARTITION BY parent_id ORDER BY created_at, id)";
+    let parts = parts
+        .select_only()
+        .column(Column::Id)
+        .expr_as(Expr::cust(place), "place")
+        .into_query();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let firsts = Query::select()
+        .column("id")
+        .from_subquery(parts, "parts")
+        .and_where(Expr::col("place").lte(limit))
+        .take();
+    Ok(Entity::find()
+        .filter(Column::Id.in_subquery(firsts))
+        .order_by_asc(Column::CreatedAt)
+        .order_by_asc(Column::Id)
+        .all(db)
         .await?)
+}
+
+/// How many sub-tasks each of these tasks has, of those that the pages have.
+pub async fn count_subtasks(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    parents: Vec<TaskId>,
+) -> Result<HashMap<TaskId, u64>, DbError> {
+    let counts: Vec<(TaskId, i64)> = parts_of(db, viewer, parents)
+        .select_only()
+        .column(Column::ParentId)
+        .column_as(Column::Id.count(), "parts")
+        .group_by(Column::ParentId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let counts = counts.into_iter();
+    Ok(counts
+        .map(|(parent, count)| (parent, u64::try_from(count).unwrap_or_default()))
+        .collect())
 }

@@ -58,15 +58,21 @@ impl TaskSubscription {
             // On the heap, for the time it takes: a subscription mostly waits.
             async move { Box::pin(tell(&app, &viewer, entry?)).await }
         });
-        // An error is the last that is told: after the event behind it the client's cursor would be
-        // past the one that failed.
-        Ok(unfold(Some(Box::pin(events)), async |events| {
-            let mut events = events?;
-            let event = events.next().await?;
-            let rest = event.is_ok().then_some(events);
-            Some((event, rest))
-        }))
+        Ok(to_the_first_error(events))
     }
+}
+
+/// A stream that ends with its first error: after the event behind it the client's cursor would be
+/// past the one that failed.
+pub fn to_the_first_error<T>(
+    events: impl Stream<Item = Result<T, ApiError>>,
+) -> impl Stream<Item = Result<T, ApiError>> {
+    unfold(Some(Box::pin(events)), async |events| {
+        let mut events = events?;
+        let event = events.next().await?;
+        let rest = event.is_ok().then_some(events);
+        Some((event, rest))
+    })
 }
 
 /// Turns an entry of the log into what this viewer may see of it at this moment.

@@ -110,6 +110,9 @@ const Anything = graphql(`
       ... on User {
         name
       }
+      ... on Project {
+        name
+      }
     }
   }
 `);
@@ -171,6 +174,8 @@ export async function name(id: string): Promise<string> {
     case "Task":
       return node.title;
     case "User":
+      return node.name;
+    case "Project":
       return node.name;
     case "Artist":
     case "Session":

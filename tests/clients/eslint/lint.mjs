@@ -19,6 +19,7 @@ const RULES = {
           "PageInfo",
           "PasswordPolicy",
           "PasswordStrength",
+          "ProjectMember",
           "TokenInfo",
           "UserError",
           "Viewer",

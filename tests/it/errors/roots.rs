@@ -2,6 +2,7 @@
 
 /// Ids that are well-formed and of nothing.
 pub const NO_TASK: &str = "task_01h455vb4pex5vsknk084sn02q";
+pub const NO_PROJECT: &str = "project_01h455vb4pex5vsknk084sn02q";
 pub const NO_USER: &str = "user_01h455vb4pex5vsknk084sn02q";
 pub const NO_SESSION: &str = "session_01h455vb4pex5vsknk084sn02q";
 pub const NO_ARTIST: &str = "artist_01h455vb4pex5vsknk084sn02q";
@@ -26,6 +27,8 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         Anybody,
         "passwordPolicy { minLength }",
     ),
+    ("query", "project", SignedIn, "project(id: $project) { id }"),
+    ("query", "projects", SignedIn, "projects { totalCount }"),
     ("query", "sessions", SignedIn, "sessions { totalCount }"),
     ("query", "task", SignedIn, "task(id: $task) { id }"),
     ("query", "tasks", SignedIn, "tasks { totalCount }"),
@@ -38,6 +41,18 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "validateToken(token: \"x\") { isValid }",
     ),
     ("query", "viewer", SignedIn, "viewer { eventCursor }"),
+    (
+        "mutation",
+        "addProjectMember",
+        SignedIn,
+        "addProjectMember(input: {projectId: $project, userId: $user, role: VIEWER}) { member { role } }",
+    ),
+    (
+        "mutation",
+        "archiveProject",
+        SignedIn,
+        "archiveProject(input: {id: $project}) { project { id } }",
+    ),
     (
         "mutation",
         "assignTask",
@@ -58,9 +73,21 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "createProject",
+        SignedIn,
+        "createProject(input: {key: \"X1\", name: \"x\"}) { project { id } }",
+    ),
+    (
+        "mutation",
         "createTask",
         SignedIn,
         "createTask(input: {title: \"x\"}) { task { id } }",
+    ),
+    (
+        "mutation",
+        "createTasks",
+        SignedIn,
+        "createTasks(input: {tasks: [{title: \"x\"}]}) { tasks { id } }",
     ),
     (
         "mutation",
@@ -76,9 +103,21 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "disableTask",
+        SignedIn,
+        "disableTask(input: {id: $task}) { task { id } }",
+    ),
+    (
+        "mutation",
         "disableUser",
         SignedIn,
         "disableUser(input: {id: $user}) { user { id } }",
+    ),
+    (
+        "mutation",
+        "enableTask",
+        SignedIn,
+        "enableTask(input: {id: $task}) { task { id } }",
     ),
     (
         "mutation",
@@ -120,6 +159,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "removeProjectMember",
+        SignedIn,
+        "removeProjectMember(input: {projectId: $project, userId: $user}) { removedUserId }",
+    ),
+    (
+        "mutation",
         "requestEmailChange",
         SignedIn,
         "requestEmailChange(input: {newEmail: \"x@example.org\", password: \"x\"}) { userErrors { code } }",
@@ -144,6 +189,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "restoreTask",
+        SignedIn,
+        "restoreTask(input: {id: $task}) { task { id } }",
+    ),
+    (
+        "mutation",
         "revokeOtherSessions",
         SignedIn,
         "revokeOtherSessions { endedSessions }",
@@ -159,6 +210,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "setUserRoles",
         SignedIn,
         "setUserRoles(input: {id: $user, roles: []}) { user { id } }",
+    ),
+    (
+        "mutation",
+        "unarchiveProject",
+        SignedIn,
+        "unarchiveProject(input: {id: $project}) { project { id } }",
     ),
     (
         "mutation",
@@ -192,9 +249,27 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "updateProject",
+        SignedIn,
+        "updateProject(input: {id: $project, name: \"x\"}) { project { id } }",
+    ),
+    (
+        "mutation",
+        "updateProjectMember",
+        SignedIn,
+        "updateProjectMember(input: {projectId: $project, userId: $user, role: VIEWER}) { member { role } }",
+    ),
+    (
+        "mutation",
         "updateTask",
         SignedIn,
         "updateTask(input: {id: $task, title: \"x\"}) { task { id } }",
+    ),
+    (
+        "mutation",
+        "updateTasks",
+        SignedIn,
+        "updateTasks(input: {tasks: [{id: $task, title: \"x\"}]}) { tasks { id } }",
     ),
     (
         "mutation",
@@ -211,12 +286,16 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
 ];
 
 /// The same for what a socket is needed for.
-pub const SUBSCRIPTIONS: [(&str, &str); 1] = [("taskAssigned", "taskAssigned { cursor }")];
+pub const SUBSCRIPTIONS: [(&str, &str); 2] = [
+    ("taskAssigned", "taskAssigned { cursor }"),
+    ("taskChanged", "taskChanged(taskId: $task) { cursor }"),
+];
 
 pub fn document(operation: &str, selection: &str) -> String {
     let selection = selection
         .replace("$task", &format!("\"{NO_TASK}\""))
         .replace("$user", &format!("\"{NO_USER}\""))
+        .replace("$project", &format!("\"{NO_PROJECT}\""))
         .replace("$session", &format!("\"{NO_SESSION}\""))
         .replace("$artist", &format!("\"{NO_ARTIST}\""));
     format!("{operation} {{ {selection} }}")

@@ -171,6 +171,44 @@ impl Person {
         .await
     }
 
+    /// Makes a project and answers its id.
+    pub async fn creates_project(&self, key: &str) -> String {
+        let reply = self
+            .graphql(
+                "mutation P($input: CreateProjectInput!) { createProject(input: $input) {
+                   project { id } userErrors { code message field } } }",
+                json!({"input": {"key": key, "name": format!("Project {key}")}}),
+            )
+            .await;
+        let id = &reply.data()["createProject"]["project"]["id"];
+        id.as_str()
+            .unwrap_or_else(|| panic!("a project in {reply:?}"))
+            .to_owned()
+    }
+
+    /// Takes somebody into a project.
+    pub async fn adds_member(&self, project: &str, who: &Self, role: &str) {
+        let reply = self
+            .graphql(
+                "mutation M($input: AddProjectMemberInput!) { addProjectMember(input: $input) {
+                   member { role } userErrors { code message field } } }",
+                json!({"input": {"projectId": project, "userId": who.id, "role": role}}),
+            )
+            .await;
+        let member = &reply.data()["addProjectMember"]["member"];
+        assert_eq!(member["role"], json!(role), "{reply:?}");
+    }
+
+    /// Takes somebody out of a project.
+    pub async fn removes_member(&self, project: &str, who: &Self) -> Reply {
+        self.graphql(
+            "mutation M($input: RemoveProjectMemberInput!) { removeProjectMember(input: $input) {
+               removedUserId userErrors { code message field } } }",
+            json!({"input": {"projectId": project, "userId": who.id}}),
+        )
+        .await
+    }
+
     /// The place of the newest event about this person.
     pub async fn event_cursor(&self) -> String {
         let reply = self.graphql("{ viewer { eventCursor } }", json!({})).await;

@@ -1,15 +1,18 @@
 //! Making tasks.
 
 use entity::task::{Model, Priority, Status, due_order};
-use entity::{TaskId, Timestamp, UserId, Viewer};
+use entity::{ProjectId, TaskId, Timestamp, UserId, Viewer};
 use serde::Serialize;
 
 use super::super::record::{self, Changed};
 use super::super::store;
-use super::input::{description_problems, due_problems, key_problems, refuse, title_problems};
-use super::{assignable, input_hash, no_account, repeat};
+use super::dates::{DUE, Moment, START, order_problem};
+use super::family::{self, Move};
+use super::input::{Form, check_size, description_problems, key_problems, refuse, title_problems};
+use super::{active, input_hash, no_account, numbers, repeat_many, unknown_assignee};
 use crate::app::App;
-use crate::db::{idempotency, new_id};
+use crate::db::{Tx, idempotency, new_id};
+use crate::graphql::{Kind, UserError};
 use crate::tasks::TaskError;
 
 /// The task somebody wants.
@@ -20,8 +23,12 @@ pub struct NewTask {
     pub status: Status,
     pub priority: Priority,
     pub enabled: bool,
-    pub due_at: Option<Timestamp>,
+    pub start: Moment,
+    pub due: Moment,
+    pub parent_id: Option<TaskId>,
     pub assignee_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
 }
 
 /// Makes a task, and assigns it when an assignee is given.
@@ -31,59 +38,147 @@ pub async fn create(
     new: NewTask,
     key: Option<&str>,
 ) -> Result<Model, TaskError> {
-    let mut problems = title_problems(&new.title);
-    problems.extend(description_problems(new.description.as_deref()));
-    problems.extend(due_problems(new.due_at));
-    problems.extend(key_problems(key));
-    refuse(problems)?;
-    let id = TaskId(new_id(app.db.clock()));
     let used = key.map(|key| idempotency::Use {
         user_id: viewer.user_id,
         operation: "createTask",
         key,
         input_hash: input_hash(&new),
     });
-    let new = &new;
+    let made = make(app, viewer, &[new], Form::Alone, used).await?;
+    let made = made.into_iter().next();
+    made.ok_or(TaskError::NotFound(Kind::Task))
+}
+
+/// Makes 1 to 100 tasks, all or none.
+pub async fn create_many(
+    app: &App,
+    viewer: &Viewer,
+    new: Vec<NewTask>,
+    key: Option<&str>,
+) -> Result<Vec<Model>, TaskError> {
+    check_size(new.len())?;
+    let used = key.map(|key| idempotency::Use {
+        user_id: viewer.user_id,
+        operation: "createTasks",
+        key,
+        input_hash: input_hash(&new),
+    });
+    make(app, viewer, &new, Form::Listed, used).await
+}
+
+async fn make(
+    app: &App,
+    viewer: &Viewer,
+    new: &[NewTask],
+    form: Form,
+    used: Option<idempotency::Use<'_>>,
+) -> Result<Vec<Model>, TaskError> {
+    let mut wrong: Vec<_> = new
+        .iter()
+        .enumerate()
+        .flat_map(|(index, new)| {
+            let problems = new.problems().into_iter();
+            problems.map(move |error| form.place(index, error))
+        })
+        .collect();
+    wrong.extend(key_problems(used.map(|used| used.key)));
+    refuse(wrong)?;
+    let ids = new.iter().map(|_| TaskId(new_id(app.db.clock())));
+    let mut ids: Vec<_> = ids.collect();
+    // Those of one moment are in no order by themselves; lists show tasks of the same time by id.
+    ids.sort_unstable();
+    let ids = &ids;
     app.db
         .write(|tx| async move {
-            if let Some(before) = repeat(&tx, viewer, used, id).await? {
+            if let Some(before) = repeat_many(&tx, viewer, used, ids).await? {
                 return Ok(before);
             }
-            if let Some(assignee) = new.assignee_id {
-                assignable(&tx, assignee).await?;
-            }
             let now = tx.clock().now();
-            let task = Model {
-                id,
-                title: new.title.clone(),
-                description: new.description.clone(),
-                status: new.status,
-                priority: new.priority,
-                enabled: new.enabled,
-                project_id: None,
-                number: None,
-                parent_id: None,
-                start_at: None,
-                start_on: None,
-                due_at: new.due_at,
-                due_on: None,
-                due_order: due_order(new.due_at, None),
-                creator_id: viewer.user_id,
-                assignee_id: new.assignee_id,
-                completed_at: (new.status == Status::Completed).then_some(now),
-                deleted_at: None,
-                version: 1,
-                created_at: now,
-                updated_at: now,
-            };
-            store::insert(&tx, task.clone()).await.map_err(no_account)?;
-            let changed = Changed {
-                before: None,
-                after: task.clone(),
-                beside: Vec::new(),
-            };
-            record::write(app, &tx, viewer, &[changed]).await?;
-            Ok(task)
+            let mut tasks: Vec<_> = new
+                .iter()
+                .zip(ids)
+                .map(|(new, id)| new.model(*id, viewer, now))
+                .collect();
+            numbers::allow(&tx, viewer, &tasks, form).await?;
+            check(&tx, viewer, &tasks, form).await?;
+            numbers::number(&tx, &mut tasks).await?;
+            store::insert(&tx, tasks.clone())
+                .await
+                .map_err(no_account)?;
+            let changes: Vec<_> = tasks
+                .iter()
+                .map(|task| Changed {
+                    before: None,
+                    after: task.clone(),
+                    beside: Vec::new(),
+                })
+                .collect();
+            record::write(app, &tx, viewer, &changes).await?;
+            Ok(tasks)
         })
         .await
+}
+
+/// Whether there is everything they refer to.
+async fn check(tx: &Tx, viewer: &Viewer, tasks: &[Model], form: Form) -> Result<(), TaskError> {
+    let known = active(tx, tasks.iter().filter_map(|task| task.assignee_id)).await?;
+    let mut wrong = Vec::new();
+    let mut moves = Vec::new();
+    for (index, task) in tasks.iter().enumerate() {
+        let dates = order_problem(task, true, true);
+        wrong.extend(dates.map(|error| form.place(index, error)));
+        if task.assignee_id.is_some_and(|id| !known.contains(&id)) {
+            wrong.push(form.place(index, unknown_assignee()));
+        }
+        moves.push(Move {
+            index,
+            task: task.id,
+            project: task.project_id,
+            parent: task.parent_id,
+            is_new: true,
+        });
+    }
+    wrong.extend(family::problems(tx, viewer, &moves, form).await?);
+    refuse(wrong)
+}
+
+impl NewTask {
+    /// What is wrong with it by itself.
+    fn problems(&self) -> Vec<UserError> {
+        let mut problems = title_problems(&self.title);
+        problems.extend(description_problems(self.description.as_deref()));
+        problems.extend(self.start.problem(START));
+        problems.extend(self.due.problem(DUE));
+        problems
+    }
+
+    fn model(&self, id: TaskId, viewer: &Viewer, now: Timestamp) -> Model {
+        let mut task = Model {
+            id,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            status: self.status,
+            priority: self.priority,
+            enabled: self.enabled,
+            project_id: self.project_id,
+            number: None,
+            parent_id: self.parent_id,
+            start_at: None,
+            start_on: None,
+            due_at: None,
+            due_on: None,
+            due_order: now,
+            creator_id: viewer.user_id,
+            assignee_id: self.assignee_id,
+            completed_at: (self.status == Status::Completed).then_some(now),
+            deleted_at: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        self.start.put(&mut task.start_at, &mut task.start_on);
+        self.due.put(&mut task.due_at, &mut task.due_on);
+        task.due_order = due_order(task.due_at, task.due_on);
+        task
+    }
 }

@@ -9,6 +9,47 @@ use crate::tasks::TaskError;
 const TITLE_CHARS: usize = 200;
 const DESCRIPTION_CHARS: usize = 2_000;
 const KEY_CHARS: usize = 255;
+/// How many tasks one input may have.
+const MOST_TASKS: usize = 100;
+
+/// Whether a task came alone in the input or in a list: it decides how problems name their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The input is the task.
+    Alone,
+    /// The input has a list of tasks.
+    Listed,
+}
+
+impl Form {
+    /// A problem of the task in this place: `["input", "title"]` or `["input", "tasks", "3", "title"]`.
+    pub fn place(self, index: usize, mut error: UserError) -> UserError {
+        if self == Self::Listed {
+            let mut field = vec!["input".to_owned(), "tasks".to_owned(), index.to_string()];
+            field.extend(error.field.into_iter().flatten().skip(1));
+            error.field = Some(field);
+        }
+        error
+    }
+}
+
+/// Whether a list of tasks has a good length.
+pub fn check_size(tasks: usize) -> Result<(), TaskError> {
+    if (1..=MOST_TASKS).contains(&tasks) {
+        return Ok(());
+    }
+    let message = format!("A list of 1 to {MOST_TASKS} tasks; this one has {tasks}.");
+    refuse(vec![problem(message, "tasks")])
+}
+
+/// A disabled task takes nothing but enabling.
+pub fn is_disabled(field: &[&str]) -> UserError {
+    UserError::new(
+        UserErrorCode::Disabled,
+        "The task is disabled. Enable it first.",
+        field,
+    )
+}
 
 pub fn title_problems(title: &str) -> Vec<UserError> {
     let length = title.chars().count();
@@ -22,7 +63,7 @@ pub fn title_problems(title: &str) -> Vec<UserError> {
     } else {
         return Vec::new();
     };
-    vec![invalid(message, "title")]
+    vec![problem(message, "title")]
 }
 
 pub fn description_problems(description: Option<&str>) -> Vec<UserError> {
@@ -30,17 +71,17 @@ pub fn description_problems(description: Option<&str>) -> Vec<UserError> {
     match length {
         None | Some(1..=DESCRIPTION_CHARS) => match description {
             // PostgreSQL cannot store it, so no database takes it.
-            Some(text) if text.contains('\0') => vec![invalid(
+            Some(text) if text.contains('\0') => vec![problem(
                 "The description contains a NUL character.".to_owned(),
                 "description",
             )],
             _ => Vec::new(),
         },
-        Some(0) => vec![invalid(
+        Some(0) => vec![problem(
             "An empty description: leave it out, or give null.".to_owned(),
             "description",
         )],
-        Some(length) => vec![invalid(
+        Some(length) => vec![problem(
             format!("The description has {length} characters; at most {DESCRIPTION_CHARS} fit."),
             "description",
         )],
@@ -53,20 +94,10 @@ pub fn is_storable(at: Timestamp) -> bool {
     (1..=9_998).contains(&at.year())
 }
 
-pub fn due_problems(due_at: Option<Timestamp>) -> Option<UserError> {
-    let bad = due_at.is_some_and(|at| !is_storable(at));
-    bad.then(|| {
-        invalid(
-            "The date must lie in the years 1 to 9998.".to_owned(),
-            "dueAt",
-        )
-    })
-}
-
 pub fn key_problems(key: Option<&str>) -> Vec<UserError> {
     match key {
         Some(key) if !(1..=KEY_CHARS).contains(&key.chars().count()) || key.contains('\0') => {
-            vec![invalid(
+            vec![problem(
                 format!(
                     "An idempotencyKey has 1 to {KEY_CHARS} characters; a random UUID is a good one."
                 ),
@@ -77,7 +108,8 @@ pub fn key_problems(key: Option<&str>) -> Vec<UserError> {
     }
 }
 
-fn invalid(message: String, field: &str) -> UserError {
+/// A rule that a field breaks.
+pub fn problem(message: String, field: &str) -> UserError {
     UserError::new(UserErrorCode::Invalid, message, &["input", field])
 }
 

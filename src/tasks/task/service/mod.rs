@@ -3,19 +3,28 @@
 
 mod assign;
 mod create;
+mod dates;
+mod enable;
+mod family;
 mod input;
+mod numbers;
 mod trash;
 mod update;
+
+use std::collections::{HashMap, HashSet};
 
 use entity::task::Model;
 use entity::{TaskId, UserId, Viewer};
 use serde::Serialize;
 
 pub use self::assign::{assign, unassign};
-pub use self::create::{NewTask, create};
-pub use self::input::is_storable;
-pub use self::trash::delete;
-pub use self::update::{Changes, update};
+pub use self::create::{NewTask, create, create_many};
+pub use self::dates::Moment;
+pub use self::enable::set_enabled;
+pub use self::input::{check_size, is_storable};
+use self::input::{is_disabled, refuse};
+pub use self::trash::{delete, empty_trash, restorable_since, restore};
+pub use self::update::{Changes, update, update_many};
 use super::record::{self, Changed};
 use super::{TaskError, store};
 use crate::accounts;
@@ -34,18 +43,59 @@ pub async fn allow(
     task: &Model,
     command: Command,
 ) -> Result<(), TaskError> {
-    let role = match task.project_id {
-        Some(project) => project::role(tx.conn(), project, viewer.user_id).await?,
-        None => None,
-    };
-    policy::check(policy::actors(viewer, task, role), command, Kind::Task)
+    allow_all(tx, viewer, std::slice::from_ref(task), command).await
 }
 
-async fn editable(tx: &Tx, viewer: &Viewer, id: TaskId) -> Result<Model, TaskError> {
+/// Lets a command on each of these tasks pass. In an archived project nothing changes.
+pub async fn allow_all(
+    tx: &Tx,
+    viewer: &Viewer,
+    tasks: &[Model],
+    command: Command,
+) -> Result<(), TaskError> {
+    let projects: HashSet<_> = tasks.iter().filter_map(|task| task.project_id).collect();
+    let projects = projects.into_iter().collect();
+    let standings = project::standings(tx, projects, viewer.user_id).await?;
+    let standing = |task: &Model| task.project_id.and_then(|id| standings.get(&id).copied());
+    for task in tasks {
+        let role = standing(task).and_then(|standing| standing.role);
+        policy::check(policy::actors(viewer, task, role), command, Kind::Task)?;
+    }
+    let is_archived = |task| standing(task).is_some_and(|standing| standing.is_archived);
+    if command != Command::See && tasks.iter().any(is_archived) {
+        return Err(TaskError::Archived);
+    }
+    Ok(())
+}
+
+/// Tasks that are not deleted, in the order they are asked for, and nobody else's hands on them.
+async fn live_ones(tx: &Tx, ids: &[TaskId]) -> Result<Vec<Model>, TaskError> {
+    let found = store::lock_many(tx, ids.to_vec()).await?;
+    let mut found: HashMap<TaskId, Model> = found
+        .into_iter()
+        .filter(|task| task.deleted_at.is_none())
+        .map(|task| (task.id, task))
+        .collect();
+    ids.iter()
+        .map(|id| found.remove(id).ok_or(TaskError::NotFound(Kind::Task)))
+        .collect()
+}
+
+/// A task that the viewer may edit, be it disabled.
+async fn live(tx: &Tx, viewer: &Viewer, id: TaskId) -> Result<Model, TaskError> {
     let task = store::lock(tx, id).await?;
     let task = task.filter(|task| task.deleted_at.is_none());
     let task = task.ok_or(TaskError::NotFound(Kind::Task))?;
     allow(tx, viewer, &task, Command::Edit).await?;
+    Ok(task)
+}
+
+/// A task that the viewer may edit.
+async fn editable(tx: &Tx, viewer: &Viewer, id: TaskId) -> Result<Model, TaskError> {
+    let task = live(tx, viewer, id).await?;
+    if !task.enabled {
+        refuse(vec![is_disabled(&[])])?;
+    }
     Ok(task)
 }
 
@@ -55,18 +105,32 @@ async fn save(
     tx: &Tx,
     viewer: &Viewer,
     before: Model,
-    mut after: Model,
+    after: Model,
 ) -> Result<Model, TaskError> {
-    after.version += 1;
-    after.updated_at = tx.clock().now();
-    store::save(tx, after.clone()).await?;
     let changed = Changed {
         before: Some(before),
         after: after.clone(),
         beside: Vec::new(),
     };
-    record::write(app, tx, viewer, &[changed]).await?;
-    Ok(after)
+    let saved = save_all(app, tx, viewer, vec![changed]).await?;
+    Ok(saved.into_iter().next().unwrap_or(after))
+}
+
+/// Writes tasks that were locked before, and what happened to them. Must be the last that the
+/// transaction does.
+async fn save_all(
+    app: &App,
+    tx: &Tx,
+    viewer: &Viewer,
+    mut changes: Vec<Changed>,
+) -> Result<Vec<Model>, TaskError> {
+    for changed in &mut changes {
+        changed.after.version += 1;
+        changed.after.updated_at = tx.clock().now();
+        store::save(tx, changed.after.clone()).await?;
+    }
+    record::write(app, tx, viewer, &changes).await?;
+    Ok(changes.into_iter().map(|changed| changed.after).collect())
 }
 
 /// The answer of the first use of an idempotency key, as the object is now.
@@ -76,31 +140,69 @@ async fn repeat(
     used: Option<idempotency::Use<'_>>,
     result: TaskId,
 ) -> Result<Option<Model>, TaskError> {
+    match repeat_many(tx, viewer, used, &[result]).await? {
+        None => Ok(None),
+        Some(before) => before
+            .into_iter()
+            .next()
+            .map(Some)
+            .ok_or(TaskError::NotFound(Kind::Task)),
+    }
+}
+
+/// The answer of the first use of an idempotency key, as the objects are now: those of them that the
+/// viewer may still see, in the same order. What was deleted meanwhile is not made again.
+async fn repeat_many(
+    tx: &Tx,
+    viewer: &Viewer,
+    used: Option<idempotency::Use<'_>>,
+    results: &[TaskId],
+) -> Result<Option<Vec<Model>>, TaskError> {
     let Some(used) = used else { return Ok(None) };
-    match idempotency::claim(tx, used, &[result.0])
-        .await
-        .map_err(no_account)?
-    {
+    let results: Vec<_> = results.iter().map(|id| id.0).collect();
+    let claimed = idempotency::claim(tx, used, &results).await;
+    match claimed.map_err(no_account)? {
         Outcome::First => Ok(None),
         Outcome::Mismatch => Err(TaskError::KeyReused),
         Outcome::Repeat(ids) => {
-            let id = TaskId(ids.first().copied().unwrap_or_default());
-            let task = store::find_visible(tx.conn(), viewer, id).await?;
-            task.map(Some).ok_or(TaskError::NotFound(Kind::Task))
+            let ids: Vec<_> = ids.into_iter().map(TaskId).collect();
+            let found = store::find_all_visible(tx.conn(), viewer, ids.clone()).await?;
+            let mut found: HashMap<_, _> = found.into_iter().map(|task| (task.id, task)).collect();
+            Ok(Some(ids.iter().filter_map(|id| found.remove(id)).collect()))
         }
     }
 }
 
 async fn assignable(tx: &Tx, assignee: UserId) -> Result<(), TaskError> {
-    let user = accounts::find(tx.conn(), assignee).await?;
-    if user.is_some_and(|user| user.status == entity::user::Status::Active) {
+    if active(tx, [assignee]).await?.contains(&assignee) {
         return Ok(());
     }
-    Err(TaskError::Refused(vec![UserError::new(
+    refuse(vec![unknown_assignee()])
+}
+
+/// Those of these people that a task can be given to.
+async fn active(
+    tx: &Tx,
+    people: impl IntoIterator<Item = UserId>,
+) -> Result<HashSet<UserId>, DbError> {
+    let people: HashSet<_> = people.into_iter().collect();
+    if people.is_empty() {
+        return Ok(people);
+    }
+    let found = accounts::find_many(tx.conn(), people.into_iter().collect()).await?;
+    let found = found.into_iter();
+    Ok(found
+        .filter(|user| user.status == entity::user::Status::Active)
+        .map(|user| user.id)
+        .collect())
+}
+
+fn unknown_assignee() -> UserError {
+    UserError::new(
         UserErrorCode::UnknownAssignee,
         "There is no such person on this server to assign to.",
         &["input", "assigneeId"],
-    )]))
+    )
 }
 
 fn no_account(error: DbError) -> TaskError {

@@ -1,24 +1,41 @@
 //! Changing the fields of tasks.
 
+use std::collections::HashMap;
+
 use async_graphql::MaybeUndefined;
 use entity::task::{Model, Priority, Status, due_order};
-use entity::{TaskId, Timestamp, Viewer};
+use entity::{TaskId, Timestamp, UserId, Viewer};
+use serde::Serialize;
 
-use super::super::record::differences;
-use super::input::{description_problems, due_problems, refuse, title_problems};
-use super::{editable, save};
+use super::super::record::{Changed, differences};
+use super::dates::{DUE, Moment, START, order_problem, told_apart};
+use super::family::{self, Move};
+use super::input::{
+    Form, check_size, description_problems, is_disabled, key_problems, problem, refuse,
+    title_problems,
+};
+use super::{active, allow_all, input_hash, live_ones, repeat_many, save_all, unknown_assignee};
 use crate::app::App;
+use crate::db::{Tx, idempotency};
+use crate::graphql::{Kind, UserError};
 use crate::tasks::TaskError;
+use crate::tasks::policy::Command;
 
 /// What is to change; absent keeps, null clears.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Changes {
     pub title: Option<String>,
+    #[serde(serialize_with = "told_apart")]
     pub description: MaybeUndefined<String>,
     pub status: Option<Status>,
     pub priority: Option<Priority>,
     pub enabled: Option<bool>,
-    pub due_at: MaybeUndefined<Timestamp>,
+    pub start: Moment,
+    pub due: Moment,
+    #[serde(serialize_with = "told_apart")]
+    pub parent_id: MaybeUndefined<TaskId>,
+    #[serde(serialize_with = "told_apart")]
+    pub assignee_id: MaybeUndefined<UserId>,
     pub expected_version: Option<i32>,
 }
 
@@ -29,56 +46,184 @@ pub async fn update(
     id: TaskId,
     changes: Changes,
 ) -> Result<Model, TaskError> {
-    let mut problems = changes
-        .title
-        .as_deref()
-        .map(title_problems)
-        .unwrap_or_default();
-    if let MaybeUndefined::Value(text) = &changes.description {
-        problems.extend(description_problems(Some(text)));
+    match change(app, viewer, &[(id, changes)], Form::Alone, None).await {
+        Ok(tasks) => {
+            let task = tasks.into_iter().next();
+            task.ok_or(TaskError::NotFound(Kind::Task))
+        }
+        Err(TaskError::Conflicts(conflicts)) => {
+            let now = conflicts.into_iter().next().map(|(_, now)| Box::new(now));
+            Err(now.map_or(TaskError::NotFound(Kind::Task), TaskError::Conflict))
+        }
+        Err(error) => Err(error),
     }
-    problems.extend(due_problems(changes.due_at.value().copied()));
-    refuse(problems)?;
-    let changes = &changes;
+}
+
+/// Changes the fields of 1 to 100 tasks, of all or of none. The same task twice is refused.
+pub async fn update_many(
+    app: &App,
+    viewer: &Viewer,
+    changes: Vec<(TaskId, Changes)>,
+    key: Option<&str>,
+) -> Result<Vec<Model>, TaskError> {
+    check_size(changes.len())?;
+    let used = key.map(|key| idempotency::Use {
+        user_id: viewer.user_id,
+        operation: "updateTasks",
+        key,
+        input_hash: input_hash(&changes),
+    });
+    change(app, viewer, &changes, Form::Listed, used).await
+}
+
+async fn change(
+    app: &App,
+    viewer: &Viewer,
+    changes: &[(TaskId, Changes)],
+    form: Form,
+    used: Option<idempotency::Use<'_>>,
+) -> Result<Vec<Model>, TaskError> {
+    let mut wrong = Vec::new();
+    let mut first = HashMap::new();
+    for (index, (id, changes)) in changes.iter().enumerate() {
+        let mut problems = changes.problems();
+        let before = *first.entry(*id).or_insert(index);
+        if before != index {
+            problems.push(problem(
+                format!("This task stands in place {before} of the list already."),
+                "id",
+            ));
+        }
+        wrong.extend(problems.into_iter().map(|error| form.place(index, error)));
+    }
+    wrong.extend(key_problems(used.map(|used| used.key)));
+    refuse(wrong)?;
+    let ids: Vec<_> = changes.iter().map(|(id, _)| *id).collect();
+    let ids = &ids;
     app.db
         .write(|tx| async move {
-            let before = editable(&tx, viewer, id).await?;
-            if changes
-                .expected_version
-                .is_some_and(|version| version != before.version)
-            {
-                return Err(TaskError::Conflict(Box::new(before)));
-            }
-            let mut task = before.clone();
-            apply(&mut task, changes);
-            if differences(&before, &task).is_empty() {
+            if let Some(before) = repeat_many(&tx, viewer, used, ids).await? {
                 return Ok(before);
             }
-            if task.status != before.status {
-                let done = task.status == Status::Completed;
-                task.completed_at = done.then(|| tx.clock().now());
+            let before = live_ones(&tx, ids).await?;
+            allow_all(&tx, viewer, &before, Command::Edit).await?;
+            let after = changed(&tx, viewer, changes, &before, form).await?;
+            let mut answer = after.clone();
+            let changes: Vec<_> = before
+                .into_iter()
+                .zip(after)
+                .filter(|(before, after)| !differences(before, after).is_empty())
+                .map(|(before, after)| Changed {
+                    before: Some(before),
+                    after,
+                    beside: Vec::new(),
+                })
+                .collect();
+            if changes.is_empty() {
+                return Ok(answer);
             }
-            save(app, &tx, viewer, before, task).await
+            let saved = save_all(app, &tx, viewer, changes).await?;
+            let mut saved: HashMap<_, _> = saved.into_iter().map(|task| (task.id, task)).collect();
+            for task in &mut answer {
+                if let Some(saved) = saved.remove(&task.id) {
+                    *task = saved;
+                }
+            }
+            Ok(answer)
         })
         .await
 }
 
-fn apply(task: &mut Model, changes: &Changes) {
-    if let Some(title) = &changes.title {
-        task.title.clone_from(title);
+/// The tasks as they are to be, if all of them may be so.
+async fn changed(
+    tx: &Tx,
+    viewer: &Viewer,
+    changes: &[(TaskId, Changes)],
+    before: &[Model],
+    form: Form,
+) -> Result<Vec<Model>, TaskError> {
+    let pairs = || changes.iter().map(|(_, changes)| changes).zip(before);
+    let conflicts: Vec<_> = pairs()
+        .enumerate()
+        .filter(|(_, (changes, before))| {
+            let expected = changes.expected_version;
+            expected.is_some_and(|version| version != before.version)
+        })
+        .map(|(index, (_, before))| (index, before.clone()))
+        .collect();
+    if !conflicts.is_empty() {
+        return Err(TaskError::Conflicts(conflicts));
     }
-    match &changes.description {
-        MaybeUndefined::Undefined => {}
-        MaybeUndefined::Null => task.description = None,
-        MaybeUndefined::Value(text) => task.description = Some(text.clone()),
+    let now = tx.clock().now();
+    let after: Vec<_> = pairs()
+        .map(|(changes, before)| changes.applied(before, now))
+        .collect();
+    let newly = |before: &Model, after: &Model| {
+        let assignee = after.assignee_id;
+        assignee.filter(|_| before.assignee_id != assignee)
+    };
+    let given = before.iter().zip(&after);
+    let known = active(tx, given.filter_map(|(before, after)| newly(before, after))).await?;
+    let mut wrong = Vec::new();
+    let mut moves = Vec::new();
+    for (index, ((changes, before), after)) in pairs().zip(&after).enumerate() {
+        let mut tell = |error: UserError| wrong.push(form.place(index, error));
+        if !before.enabled && !after.enabled && !differences(before, after).is_empty() {
+            tell(is_disabled(&[]));
+        }
+        if newly(before, after).is_some_and(|id| !known.contains(&id)) {
+            tell(unknown_assignee());
+        }
+        if let Some(error) = order_problem(after, changes.start.is_given(), changes.due.is_given())
+        {
+            tell(error);
+        }
+        if after.parent_id != before.parent_id {
+            moves.push(Move {
+                index,
+                task: after.id,
+                project: after.project_id,
+                parent: after.parent_id,
+                is_new: false,
+            });
+        }
     }
-    match changes.due_at {
-        MaybeUndefined::Undefined => {}
-        MaybeUndefined::Null => task.due_at = None,
-        MaybeUndefined::Value(at) => task.due_at = Some(at),
+    wrong.extend(family::problems(tx, viewer, &moves, form).await?);
+    refuse(wrong)?;
+    Ok(after)
+}
+
+impl Changes {
+    /// What is wrong with them by themselves.
+    fn problems(&self) -> Vec<UserError> {
+        let title = self.title.as_deref().map(title_problems);
+        let mut problems = title.unwrap_or_default();
+        if let MaybeUndefined::Value(text) = &self.description {
+            problems.extend(description_problems(Some(text)));
+        }
+        problems.extend(self.start.problem(START));
+        problems.extend(self.due.problem(DUE));
+        problems
     }
-    task.due_order = due_order(task.due_at, task.due_on);
-    task.status = changes.status.unwrap_or(task.status);
-    task.priority = changes.priority.unwrap_or(task.priority);
-    task.enabled = changes.enabled.unwrap_or(task.enabled);
+
+    /// The task with these changes.
+    fn applied(&self, before: &Model, now: Timestamp) -> Model {
+        let mut task = before.clone();
+        if let Some(title) = &self.title {
+            task.title.clone_from(title);
+        }
+        self.description.clone().update_to(&mut task.description);
+        self.start.put(&mut task.start_at, &mut task.start_on);
+        self.due.put(&mut task.due_at, &mut task.due_on);
+        task.due_order = due_order(task.due_at, task.due_on);
+        self.parent_id.update_to(&mut task.parent_id);
+        self.assignee_id.update_to(&mut task.assignee_id);
+        task.status = self.status.unwrap_or(task.status);
+        task.priority = self.priority.unwrap_or(task.priority);
+        task.enabled = self.enabled.unwrap_or(task.enabled);
+        if task.status != before.status {
+            task.completed_at = (task.status == Status::Completed).then_some(now);
+        }
+        task
+    }
 }

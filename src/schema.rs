@@ -1,5 +1,7 @@
 //! The one place that names every domain's api: the three roots, and how an operation is executed.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +12,7 @@ use async_graphql::{
     Schema, SchemaBuilder,
 };
 use chrono::{DateTime, Utc};
-use entity::{ProjectId, SessionId, TaskId, UserId};
+use entity::{CommentId, LabelId, ProjectId, SessionId, TaskChangeId, TaskId, UserId};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream};
@@ -30,14 +32,16 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
-use crate::tasks::project::{
-    Project, ProjectMember, ProjectMutation, ProjectQuery, find_project, find_projects,
-};
+use crate::tasks;
+use crate::tasks::comment::{Comment, CommentMutation, find_comments};
+use crate::tasks::history::{TaskChange, find_changes};
+use crate::tasks::label::{Label, LabelMutation, LabelQuery, find_labels};
+use crate::tasks::project::{Project, ProjectMember, ProjectMutation, ProjectQuery, find_projects};
 use crate::tasks::task::{
     Task, TaskBatchMutation, TaskChangeSubscription, TaskMutation, TaskQuery, TaskStateMutation,
-    TaskSubscription, find_task, find_tasks,
+    TaskSubscription, find_tasks,
 };
-use crate::tasks::{self, TaskError};
+use crate::tasks::watcher::WatcherMutation;
 use crate::telemetry;
 
 /// Fields that check a secret. The guard lets one of them into an operation.
@@ -61,7 +65,8 @@ const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
 
 /// Fields that answer a page of a list, by name; a test compares them with the schema.
 const LIST_FIELDS: &[&str] = &[
-    "artists", "members", "projects", "sessions", "subtasks", "tasks", "users",
+    "artists", "comments", "history", "labels", "members", "projects", "sessions", "subtasks",
+    "tasks", "users", "watchers",
 ];
 
 /// Fields that answer something for each of their `ids`.
@@ -84,6 +89,12 @@ pub enum Node {
     Session(Session),
     /// A project.
     Project(Project),
+    /// A comment.
+    Comment(Comment),
+    /// A label.
+    Label(Label),
+    /// A change of a field of a task.
+    TaskChange(TaskChange),
 }
 
 /// Looking anything up by its id.
@@ -119,20 +130,11 @@ impl NodeQuery {
     }
 }
 
-async fn node(ctx: &Context<'_>, id: &str) -> Result<Node, ApiError> {
+async fn node(ctx: &Context<'_>, id: &ID) -> Result<Node, ApiError> {
     ctx.viewer()?;
-    match Kind::decode_any(id)? {
-        (Kind::Task, id) => find_task(ctx, TaskId(id)).await.map(Node::Task),
-        (Kind::User, id) => user(ctx, UserId(id)).await,
-        (Kind::Session, id) => find_sessions(ctx, vec![SessionId(id)])
-            .await?
-            .remove(&SessionId(id))
-            .map(Node::Session)
-            .ok_or_else(|| no_such(Kind::Session)),
-        (Kind::Artist, id) => artist(ctx, UserId(id)).await,
-        (Kind::Project, id) => find_project(ctx, ProjectId(id)).await.map(Node::Project),
-        (kind @ (Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
-    }
+    let mut found = nodes(ctx, std::slice::from_ref(id)).await?;
+    let node = found.pop().flatten();
+    node.unwrap_or_else(|| Err(ApiError::internal("an id was answered by nothing")))
 }
 
 async fn user(ctx: &Context<'_>, id: UserId) -> Result<Node, ApiError> {
@@ -152,46 +154,50 @@ fn no_such(kind: Kind) -> ApiError {
     )
 }
 
-/// Each kind is loaded at once: tasks, projects and sessions by one query each, people by their loaders.
+/// The ids of one kind.
+fn of_kind<T>(
+    ids: &[Result<(Kind, Uuid), ApiError>],
+    kind: Kind,
+    typed: impl Fn(Uuid) -> T,
+) -> Vec<T> {
+    let ids = ids.iter().filter_map(|id| id.as_ref().ok());
+    let ids = ids.filter(|(found, _)| *found == kind);
+    ids.map(|(_, id)| typed(*id)).collect()
+}
+
+/// One of what was found.
+fn one<K: Eq + Hash, T: Clone>(
+    found: &HashMap<K, T>,
+    id: &K,
+    kind: Kind,
+    node: impl Fn(T) -> Node,
+) -> Result<Node, ApiError> {
+    let found = found.get(id).cloned();
+    found.map(node).ok_or_else(|| no_such(kind))
+}
+
+/// Each kind is loaded at once: people by their loaders, all else by a query or two.
 async fn nodes(
     ctx: &Context<'_>,
     ids: &[ID],
 ) -> Result<Vec<Option<Result<Node, ApiError>>>, ApiError> {
     let ids: Vec<_> = ids.iter().map(|id| Kind::decode_any(id)).collect();
-    let of_task = |id: &Result<(Kind, Uuid), _>| match id {
-        Ok((Kind::Task, id)) => Some(TaskId(*id)),
-        _ => None,
-    };
-    let tasks = find_tasks(ctx, ids.iter().filter_map(of_task).collect()).await?;
-    let of_session = |id: &Result<(Kind, Uuid), _>| match id {
-        Ok((Kind::Session, id)) => Some(SessionId(*id)),
-        _ => None,
-    };
-    let sessions = find_sessions(ctx, ids.iter().filter_map(of_session).collect()).await?;
-    let of_project = |id: &Result<(Kind, Uuid), _>| match id {
-        Ok((Kind::Project, id)) => Some(ProjectId(*id)),
-        _ => None,
-    };
-    let projects = find_projects(ctx, ids.iter().filter_map(of_project).collect()).await?;
-    let projects = &projects;
-    let (tasks, sessions) = (&tasks, &sessions);
+    let tasks = &find_tasks(ctx, of_kind(&ids, Kind::Task, TaskId)).await?;
+    let sessions = &find_sessions(ctx, of_kind(&ids, Kind::Session, SessionId)).await?;
+    let projects = &find_projects(ctx, of_kind(&ids, Kind::Project, ProjectId)).await?;
+    let comments = &find_comments(ctx, of_kind(&ids, Kind::Comment, CommentId)).await?;
+    let labels = &find_labels(ctx, of_kind(&ids, Kind::Label, LabelId)).await?;
+    let changes = &find_changes(ctx, of_kind(&ids, Kind::Change, TaskChangeId)).await?;
     let loads = ids.into_iter().map(|id| async move {
         match id? {
-            (Kind::Task, id) => match tasks.get(&TaskId(id)) {
-                Some(task) => Ok(Node::Task(task.clone())),
-                None => Err(TaskError::NotFound(Kind::Task).into()),
-            },
+            (kind @ Kind::Task, id) => one(tasks, &TaskId(id), kind, Node::Task),
             (Kind::User, id) => user(ctx, UserId(id)).await,
-            (Kind::Session, id) => match sessions.get(&SessionId(id)) {
-                Some(session) => Ok(Node::Session(session.clone())),
-                None => Err(no_such(Kind::Session)),
-            },
+            (kind @ Kind::Session, id) => one(sessions, &SessionId(id), kind, Node::Session),
             (Kind::Artist, id) => artist(ctx, UserId(id)).await,
-            (Kind::Project, id) => match projects.get(&ProjectId(id)) {
-                Some(project) => Ok(Node::Project(project.clone())),
-                None => Err(no_such(Kind::Project)),
-            },
-            (kind @ (Kind::Label | Kind::Comment), _) => Err(no_such(kind)),
+            (kind @ Kind::Comment, id) => one(comments, &CommentId(id), kind, Node::Comment),
+            (kind @ Kind::Label, id) => one(labels, &LabelId(id), kind, Node::Label),
+            (kind @ Kind::Change, id) => one(changes, &TaskChangeId(id), kind, Node::TaskChange),
+            (kind @ Kind::Project, id) => one(projects, &ProjectId(id), kind, Node::Project),
         }
     });
     Ok(join_all(loads).await.into_iter().map(Some).collect())
@@ -208,6 +214,7 @@ pub struct Query(
     PasswordQuery,
     TaskQuery,
     ProjectQuery,
+    LabelQuery,
 );
 
 /// What can be changed.
@@ -227,6 +234,9 @@ pub struct Mutation(
     TaskStateMutation,
     TaskBatchMutation,
     ProjectMutation,
+    CommentMutation,
+    LabelMutation,
+    WatcherMutation,
 );
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
@@ -253,6 +263,15 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     )
     .override_output_type_description::<Connection<OpaqueCursor, ProjectMember>>(
         "A page of a list of members.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Comment>>(
+        "A page of a list of comments.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Label>>(
+        "A page of a list of labels.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, TaskChange>>(
+        "A page of the history of a task.",
     )
     .override_output_type_description::<Connection<OpaqueCursor, Artist>>(
         "A page of a list of artists.",

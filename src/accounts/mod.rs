@@ -9,7 +9,8 @@ mod store;
 
 pub use self::api::{
     AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistLinkInput, ArtistMutation,
-    ArtistQuery, Loaders, User, UserRole, Viewer, find_artist, load_user,
+    ArtistQuery, CountPeople, Loaders, User, UserConnectionFields, UserRole, Viewer, find_artist,
+    load_user,
 };
 pub use self::error::AccountError;
 pub use self::policy::Actor;
@@ -21,6 +22,6 @@ pub use self::service::{
 use self::store::artists::ArtistFilter;
 pub use self::store::credentials::{confirm_email, first_admin, set_password};
 pub use self::store::{
-    DirectoryFilter, find, find_many, lock, note_login, raise_epoch, roles, roles_of_many,
-    set_better_hash, taken_names,
+    DirectoryFilter, active_among, find, find_by_usernames, find_many, lock, note_login,
+    raise_epoch, roles, roles_of_many, set_better_hash, taken_names,
 };

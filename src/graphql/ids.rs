@@ -27,10 +27,12 @@ pub enum Kind {
     Label,
     /// A comment.
     Comment,
+    /// A change of a field of a task.
+    Change,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::User,
         Self::Task,
         Self::Artist,
@@ -38,6 +40,7 @@ impl Kind {
         Self::Project,
         Self::Label,
         Self::Comment,
+        Self::Change,
     ];
 
     /// The prefix of its ids.
@@ -50,6 +53,7 @@ impl Kind {
             Self::Project => "project",
             Self::Label => "label",
             Self::Comment => "comment",
+            Self::Change => "change",
         }
     }
 

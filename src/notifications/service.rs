@@ -13,8 +13,9 @@ use super::store;
 use crate::app::App;
 use crate::db::{DbError, Tx};
 use crate::delivery::{EmailMessage, Outcome as Sending};
-use crate::events;
+use crate::events::{self, Event};
 use crate::jobs::{self, Claimed, JobError, NewJob, Outcome};
+use crate::tasks::task::TaskAssigned;
 
 /// The job that makes the deliveries of an event.
 pub const DISPATCH: &str = "dispatch";
@@ -39,6 +40,8 @@ struct DeliverPayload {
 #[derive(Debug, Deserialize)]
 struct Recipients {
     recipients: Vec<UserId>,
+    /// To whom a task was given.
+    assignee_id: Option<UserId>,
 }
 
 /// Writes the jobs that tell people of events, in the transaction of the change.
@@ -72,9 +75,7 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
         .db
         .read(|db| async move { events::find(&db, event_id).await })
         .await?;
-    let recipients = event
-        .and_then(|event| serde_json::from_value::<Recipients>(event.payload).ok())
-        .map(|payload| payload.recipients);
+    let recipients = event.and_then(addressees);
     let Some(recipients) = recipients else {
         return bury(app, claimed, "the event is gone or names no recipients").await;
     };
@@ -97,6 +98,17 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
         })
         .await?;
     Ok(Outcome::Finished)
+}
+
+/// Who gets a mail of an event. Of an assignment everybody who follows the task is to be told, but
+/// only whose it is now gets a mail.
+fn addressees(event: event::Model) -> Option<Vec<UserId>> {
+    let payload: Recipients = serde_json::from_value(event.payload).ok()?;
+    let mut addressees = payload.recipients;
+    if event.topic == TaskAssigned::TOPIC {
+        addressees.retain(|recipient| payload.assignee_id == Some(*recipient));
+    }
+    Some(addressees)
 }
 
 /// Sends one delivery, if it is still wanted.

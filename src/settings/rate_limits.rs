@@ -38,13 +38,15 @@ pub enum Bucket {
     CreateTask,
     /// `assignTask`, and `createTask` with an assignee, of a person.
     AssignTask,
+    /// `createComment`, of a person.
+    CreateComment,
     /// Documents to be known by their hash, of a person, or from an address.
     RegisterDocument,
 }
 
 impl Bucket {
     /// Every bucket, in the order of the settings.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Global,
         Self::User,
         Self::Address,
@@ -58,6 +60,7 @@ impl Bucket {
         Self::AccountMailAccount,
         Self::CreateTask,
         Self::AssignTask,
+        Self::CreateComment,
         Self::RegisterDocument,
     ];
 
@@ -77,6 +80,7 @@ impl Bucket {
             Self::AccountMailAccount => "account_mail_account",
             Self::CreateTask => "create_task",
             Self::AssignTask => "assign_task",
+            Self::CreateComment => "create_comment",
             Self::RegisterDocument => "register_document",
         }
     }
@@ -98,6 +102,7 @@ impl Bucket {
             Self::AccountMailAddress => (minutes(1_000, 60), minutes(10, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
+            Self::CreateComment => (minutes(10_000, 1), minutes(20, 1), None),
             Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),
         };
         match profile {
@@ -255,6 +260,8 @@ pub struct LimitsSettings {
     pub create_task: Option<RateSetting>,
     /// See [`Bucket::AssignTask`].
     pub assign_task: Option<RateSetting>,
+    /// See [`Bucket::CreateComment`].
+    pub create_comment: Option<RateSetting>,
     /// See [`Bucket::RegisterDocument`].
     pub register_document: Option<RateSetting>,
 }
@@ -289,6 +296,7 @@ impl LimitsSettings {
             Bucket::AccountMailAccount => self.account_mail_account,
             Bucket::CreateTask => self.create_task,
             Bucket::AssignTask => self.assign_task,
+            Bucket::CreateComment => self.create_comment,
             Bucket::RegisterDocument => self.register_document,
         }
     }

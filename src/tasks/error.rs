@@ -82,3 +82,15 @@ impl From<TaskError> for ApiError {
         }
     }
 }
+
+/// Sorts a result into the two channels: what a form can show, and what is an error of the answer.
+///
+/// # Errors
+/// The latter.
+pub fn told<T>(result: Result<T, TaskError>) -> Result<(Option<T>, Vec<UserError>), ApiError> {
+    match result {
+        Ok(value) => Ok((Some(value), Vec::new())),
+        Err(TaskError::Refused(errors)) => Ok((None, errors)),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -8,6 +8,7 @@ use entity::{ProjectId, Timestamp, UserId, project, project_member};
 
 use super::project as projects;
 use super::task::SubtaskLoaders;
+use super::{comment, history, label, watcher};
 use crate::app::AppExt;
 use crate::events::Cursor;
 use crate::graphql::{ApiError, ContextExt, Loader};
@@ -22,18 +23,26 @@ pub struct Loaders {
     /// What the viewer is in a project.
     roles: Loader<ProjectId, Role, ApiError>,
     /// Parents and parts of tasks.
-    pub subtasks: SubtaskLoaders,
+    pub(super) subtasks: SubtaskLoaders,
     members: Loader<MembersPage, Vec<project_member::Model>, ApiError>,
     member_counts: Loader<ProjectId, i64, ApiError>,
     /// The newest places of streams, by their names.
     cursors: Loader<String, Cursor, ApiError>,
+    /// Of comments.
+    pub(super) comments: comment::Loaders,
+    /// Of labels.
+    pub(super) labels: label::Loaders,
+    /// Of who follows.
+    pub(super) watchers: watcher::Loaders,
+    /// Of the history.
+    pub(super) history: history::Loaders,
 }
 
 /// The loaders of this answer.
 ///
 /// # Errors
 /// When there are none.
-pub fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loaders, ApiError> {
+pub(super) fn loaders<'a>(ctx: &Context<'a>) -> Result<&'a Loaders, ApiError> {
     ctx.data_opt()
         .ok_or_else(|| ApiError::internal("a request without loaders of tasks"))
 }

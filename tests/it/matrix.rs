@@ -46,11 +46,16 @@ const SIGNED_IN: [Outcome; 6] = [Unsigned, Done, Done, Done, Done, Done];
 const OWNER: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Done, Done];
 /// One's own profile, which only the artist has.
 const ARTIST: [Outcome; 6] = [Unsigned, Unknown, Done, Unknown, Unknown, Unknown];
+/// Everybody sees it; the owner and administrators change it.
+const OWNER_OF_WHAT_ALL_SEE: [Outcome; 6] = [Unsigned, No, No, No, Done, Done];
+/// What the owner said: administrators see it, and change no words of others.
+const AUTHOR: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Done, No];
 const ADMINS: [Outcome; 6] = [Unsigned, No, No, No, No, Done];
 
 /// The operation, the field, what comes of it for each caller, and what is asked. `$task` is a new
-/// task of the owner's, `$project` a new project of hers, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
-/// else is about, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
+/// task of the owner's, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
+/// else is about, `$comment` a comment of the owner's on a task of theirs, `$change` a change of it,
+/// `$label` a label of the owner's, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
 type Row = (&'static str, &'static str, [Outcome; 6], &'static str);
 
 #[rustfmt::skip]
@@ -123,6 +128,21 @@ const ROWS: &[Row] = &[
     ("mutation", "verifyEmail", ANYBODY_IS_TOLD, "verifyEmail(input: {token: \"x\"}) { userErrors { code } }"),
     ("subscription", "taskChanged", OWNER, "taskChanged(taskId: $task) { kind task { id } }"),
     ("subscription", "taskChanged", OWNER, "taskChanged(projectId: $project) { kind task { id } }"),
+    ("query", "labels", SIGNED_IN, "labels { totalCount }"),
+    ("query", "node", OWNER, "node(id: $comment) { id }"),
+    ("query", "node", OWNER, "node(id: $change) { id }"),
+    ("query", "node", SIGNED_IN, "node(id: $label) { id }"),
+    ("query", "nodes", OWNER, "nodes(ids: [$comment, $change]) { id }"),
+    ("query", "task", OWNER, "task(id: $task) { comments { totalCount } history { totalCount } watchers { totalCount } labels { id } viewerIsWatching viewerHasMuted }"),
+    ("mutation", "createComment", OWNER, "createComment(input: {taskId: $task, body: \"x\"}) { userErrors { code } }"),
+    ("mutation", "createLabel", SIGNED_IN, "createLabel(input: {name: $new}) { userErrors { code } }"),
+    ("mutation", "deleteComment", OWNER, "deleteComment(input: {id: $comment}) { userErrors { code } }"),
+    ("mutation", "deleteLabel", OWNER_OF_WHAT_ALL_SEE, "deleteLabel(input: {id: $label}) { userErrors { code } }"),
+    ("mutation", "muteTask", OWNER, "muteTask(input: {taskId: $task}) { userErrors { code } }"),
+    ("mutation", "unwatchTask", OWNER, "unwatchTask(input: {taskId: $task}) { userErrors { code } }"),
+    ("mutation", "updateComment", AUTHOR, "updateComment(input: {id: $comment, body: \"y\"}) { userErrors { code } }"),
+    ("mutation", "updateLabel", OWNER_OF_WHAT_ALL_SEE, "updateLabel(input: {id: $label, color: \"#000000\"}) { userErrors { code } }"),
+    ("mutation", "watchTask", OWNER, "watchTask(input: {taskId: $task}) { userErrors { code } }"),
     ("subscription", "taskAssigned", SIGNED_IN, "taskAssigned { cursor task { title } }"),
 ];
 
@@ -194,6 +214,7 @@ impl Cast {
             let hers = sessions.iter().find(|session| session["isCurrent"] == true);
             selection = selection.replace("$session", &hers.unwrap()["id"].to_string());
         }
+        selection = self.with_what_is_around(selection).await;
         for (name, value) in [
             ("$user", self.owner().id.as_str()),
             ("$artist", &self.artist),
@@ -205,6 +226,39 @@ impl Cast {
             selection = selection.replace(name, &format!("\"{value}\""));
         }
         format!("{operation} {{ {selection} }}")
+    }
+}
+
+impl Cast {
+    /// Puts a comment, a change of a task and a label of the owner's into a selection.
+    async fn with_what_is_around(&self, mut selection: String) -> String {
+        if ["$comment", "$change", "$label"]
+            .iter()
+            .all(|name| !selection.contains(name))
+        {
+            return selection;
+        }
+        let owner = self.owner().logged_in_again().await;
+        let task = owner.creates(json!({"title": "Hers"})).await;
+        let query = "mutation($task: ID!, $label: String!) {
+            createComment(input: {taskId: $task, body: \"x\"}) { comment { id } }
+            createLabel(input: {name: $label}) { label { id } }
+            updateTask(input: {id: $task, title: \"y\"}) {
+              task { history { nodes { id } } } } }";
+        let variables = json!({"task": task, "label": format!("of {task}")});
+        let reply = owner.graphql(query, variables).await;
+        let made = reply.data();
+        for (name, id) in [
+            ("$comment", &made["createComment"]["comment"]["id"]),
+            ("$label", &made["createLabel"]["label"]["id"]),
+            (
+                "$change",
+                &made["updateTask"]["task"]["history"]["nodes"][0]["id"],
+            ),
+        ] {
+            selection = selection.replace(name, &id.to_string());
+        }
+        selection
     }
 }
 

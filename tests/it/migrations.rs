@@ -4,6 +4,7 @@ use entity::{
     artist_profile, attempt, delivery, event, idempotency, job, login_failure, one_time_token,
     revocation, server_state, session, stream, stream_entry, task, user, user_role,
 };
+use entity::{comment, comment_mention, label, task_history, task_label, task_watcher};
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DatabaseBackend, EntityTrait, Statement};
 
@@ -85,6 +86,33 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
         server_state::Entity::find().all(&db).await.unwrap().len(),
         1
     );
+}
+
+/// The same of what people say about a task.
+#[rstest]
+#[tokio::test]
+async fn the_entities_of_what_is_said_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    let task = ada.creates(serde_json::json!({"title": "x"})).await;
+    let query = "mutation { createLabel(input: {name: \"web\"}) { label { id } } }";
+    let reply = ada.graphql(query, serde_json::json!({})).await;
+    let label = &reply.data()["createLabel"]["label"]["id"];
+    let query = "mutation($task: ID!, $label: ID!) {
+        updateTask(input: {id: $task, labelIds: [$label]}) { userErrors { code } }
+        createComment(input: {taskId: $task, body: \"@ada\"}) { userErrors { code } } }";
+    let variables = serde_json::json!({"task": task, "label": label});
+    ada.graphql(query, variables).await.data();
+    let db = app.sql().await;
+    assert_eq!(label::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(task_label::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(comment::Entity::find().all(&db).await.unwrap().len(), 1);
+    let mentions = comment_mention::Entity::find().all(&db).await.unwrap();
+    assert_eq!(mentions.len(), 1);
+    let watchers = task_watcher::Entity::find().all(&db).await.unwrap();
+    assert_eq!(watchers.len(), 1);
+    let changes = task_history::Entity::find().all(&db).await.unwrap();
+    assert_eq!(changes.len(), 1);
 }
 
 async fn tables(app: &TestApp) -> Vec<String> {

@@ -11,7 +11,7 @@ pub use self::admin::AdminMutation;
 pub use self::artist::{Artist, ArtistLinkInput, ArtistMutation, ArtistQuery, find_artist};
 pub use self::loaders::{Loaders, load_user};
 pub use self::profile::AccountsMutation;
-pub use self::query::AccountsQuery;
+pub use self::query::{AccountsQuery, CountPeople, UserConnectionFields};
 pub use self::user::{User, UserRole, Viewer};
 use super::AccountError;
 use crate::graphql::{ApiError, UserError};

@@ -13,17 +13,36 @@ use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind, OpaqueCursor, PageAr
 /// The order of the directory, for its cursors.
 const DIRECTORY: &str = "name";
 
-/// The number of all people a list would go through.
+/// Counts the people of a list.
+#[async_trait::async_trait]
+pub trait CountPeople: std::fmt::Debug + Send + Sync + 'static {
+    /// How many there are.
+    async fn count(&self, ctx: &Context<'_>) -> Result<u64, ApiError>;
+}
+
+/// The number of all people a list would go through, whatever it lists them by.
 #[derive(Debug)]
-pub struct DirectoryFields {
-    filter: DirectoryFilter,
+pub struct UserConnectionFields(Box<dyn CountPeople>);
+
+impl UserConnectionFields {
+    /// Of a list that is counted so.
+    pub fn new(count: impl CountPeople) -> Self {
+        Self(Box::new(count))
+    }
 }
 
 #[Object]
-impl DirectoryFields {
+impl UserConnectionFields {
     /// How many people there are in all pages. Counted only when asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
-        let (app, filter) = (ctx.app(), &self.filter);
+        self.0.count(ctx).await
+    }
+}
+
+#[async_trait::async_trait]
+impl CountPeople for DirectoryFilter {
+    async fn count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
+        let (app, filter) = (ctx.app(), self);
         Ok(app
             .db
             .read(|db| async move { store::count_directory(&db, filter).await })
@@ -74,7 +93,7 @@ impl AccountsQuery {
         )]
         status: Option<UserStatus>,
         #[graphql(desc = "Only people with this role. For administrators.")] role: Option<UserRole>,
-    ) -> Result<Connection<OpaqueCursor, User, DirectoryFields, EmptyFields>, ApiError> {
+    ) -> Result<Connection<OpaqueCursor, User, UserConnectionFields, EmptyFields>, ApiError> {
         let viewer = ctx.viewer()?;
         let mut filter = DirectoryFilter {
             search: self::search(search)?,
@@ -91,8 +110,8 @@ impl AccountsQuery {
         let page = PageArgs { first, after }.read(DIRECTORY)?;
         let mut users = service::list_users(ctx.app(), actor, &mut filter, &page).await?;
         let has_next = page.cut(&mut users);
-        let mut connection =
-            Connection::with_additional_fields(has_previous, has_next, DirectoryFields { filter });
+        let fields = UserConnectionFields::new(filter);
+        let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
         connection.edges.extend(users.into_iter().map(|user| {
             let cursor = OpaqueCursor::new(DIRECTORY, (&user.name_norm, user.id));
             Edge::new(cursor, User::new(user))

@@ -58,6 +58,39 @@ pub async fn find_by_login_name(
     Ok(Entity::find().filter(column.eq(name)).one(db).await?)
 }
 
+/// The users with these user names, which must be in lower case, in no order.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find_by_usernames(
+    db: &impl ConnectionTrait,
+    names: Vec<String>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::UsernameNorm.is_in(names))
+        .all(db)
+        .await?)
+}
+
+/// Those of these users whose accounts may be used.
+///
+/// # Errors
+/// The database's failure.
+pub async fn active_among(
+    db: &impl ConnectionTrait,
+    ids: Vec<UserId>,
+) -> Result<HashSet<UserId>, DbError> {
+    let active: Vec<UserId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .filter(Column::Status.eq(user::Status::Active))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(active.into_iter().collect())
+}
+
 /// Which of these addresses and user names are somebody's. They must be in lower case.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::db::DbError;
 use crate::graphql::Kind;
 use crate::tasks::task::{self, TaskAssigned};
+use crate::tasks::watcher;
 
 #[derive(Serialize)]
 struct TaskAssignedWords<'a> {
@@ -34,7 +35,8 @@ pub(super) async fn assigned(
         Err(reason) => return Ok(Decision::Skip(reason)),
     };
     let assigned: TaskAssigned = payload(event)?;
-    let (task, actor) = app
+    let recipient_id = recipient.id;
+    let (task, actor, is_muted) = app
         .db
         .read(|db| async move {
             let task = task::find(&db, assigned.task_id).await?;
@@ -42,7 +44,8 @@ pub(super) async fn assigned(
                 Some(actor) => accounts::find(&db, actor).await?,
                 None => None,
             };
-            Ok::<_, DbError>((task, actor))
+            let is_muted = watcher::has_muted(&db, assigned.task_id, recipient_id).await?;
+            Ok::<_, DbError>((task, actor, is_muted))
         })
         .await?;
     let Some(task) = task.filter(|task| task.deleted_at.is_none()) else {
@@ -53,6 +56,9 @@ pub(super) async fn assigned(
     }
     if task.assignee_id != Some(recipient.id) {
         return Ok(Decision::Skip("the task is somebody else's by now"));
+    }
+    if is_muted {
+        return Ok(Decision::Skip("the recipient muted the task"));
     }
     let words = TaskAssignedWords {
         recipient: one_line(&recipient.name),

@@ -16,9 +16,13 @@ use crate::accounts::{User, load_user};
 use crate::app::AppExt;
 use crate::events::task_stream;
 use crate::graphql::{ApiError, ContextExt, Date, ErrorCode, Kind, OpaqueCursor, PageArgs};
+use crate::tasks::comment::{self, CommentConnection};
+use crate::tasks::history::{self, TaskChangeConnection};
+use crate::tasks::label::{self, Label};
 use crate::tasks::loaders::{load_cursor, load_project, load_role};
 use crate::tasks::policy::{self, Command};
 use crate::tasks::project::Project;
+use crate::tasks::watcher::{self, WatcherConnection};
 
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -140,6 +144,52 @@ impl Task {
         Some(required_user(ctx, self.0.assignee_id?).await)
     }
 
+    /// Its labels, by name.
+    async fn labels(&self, ctx: &Context<'_>) -> Result<Vec<Label>, ApiError> {
+        label::labels_of(ctx, self.0.id).await
+    }
+
+    /// What people say about it, the oldest first.
+    async fn comments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
+    ) -> Result<CommentConnection, ApiError> {
+        comment::comments_of(ctx, &self.0, PageArgs { first, after }).await
+    }
+
+    /// Who changed what of it, the newest first.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
+    ) -> Result<TaskChangeConnection, ApiError> {
+        history::history_of(ctx, self.0.id, PageArgs { first, after }).await
+    }
+
+    /// Who follows it and is told of its changes, without those who want to hear nothing; the
+    /// oldest account first.
+    async fn watchers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
+    ) -> Result<WatcherConnection, ApiError> {
+        watcher::watchers(ctx, self.0.id, PageArgs { first, after }).await
+    }
+
+    /// Whether the signed-in person follows it.
+    async fn viewer_is_watching(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        watcher::viewer_is_watching(ctx, self.0.id).await
+    }
+
+    /// Whether the signed-in person wants to hear nothing of it.
+    async fn viewer_has_muted(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        watcher::viewer_has_muted(ctx, self.0.id).await
+    }
+
     /// Starts at 1 and is raised by every change. Give it as `expectedVersion` to `updateTask`.
     async fn version(&self) -> i32 {
         self.0.version
@@ -211,7 +261,7 @@ impl Task {
 impl Task {
     /// Whether the table of the policy lets the signed-in person. In an archived project nobody may
     /// do more than see.
-    async fn viewer_can(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
+    pub async fn viewer_can(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
         let role = match self.0.project_id {
             Some(project) => load_role(ctx, project).await?,
             None => None,
@@ -228,7 +278,8 @@ impl Task {
     }
 }
 
-async fn required_user(ctx: &Context<'_>, id: UserId) -> Result<User, ApiError> {
+/// Somebody a task refers to.
+pub async fn required_user(ctx: &Context<'_>, id: UserId) -> Result<User, ApiError> {
     // A foreign key keeps this from being none.
     let user = load_user(ctx, id).await?;
     user.map(User::new)

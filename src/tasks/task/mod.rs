@@ -17,14 +17,18 @@ mod subtask;
 
 use super::TaskError;
 
+pub(super) use self::api::required_user;
 pub use self::api::{Task, TaskQuery, find_task, find_tasks};
 pub use self::batch::TaskBatchMutation;
 pub use self::events::TaskAssigned;
 pub use self::field::TaskField;
 pub use self::mutation::TaskMutation;
 pub use self::mutation_state::TaskStateMutation;
+pub(super) use self::record::Difference;
 pub use self::service::empty_trash;
+pub(super) use self::service::{allow, input_hash, key_problems, no_account, refuse};
 pub use self::store::find;
+pub(super) use self::store::{find_all_visible, find_visible, lock};
 pub use self::subscription::TaskSubscription;
 pub use self::subscription_changes::TaskChangeSubscription;
 pub use self::subtask::SubtaskLoaders;

@@ -1,8 +1,10 @@
 //! Changing tasks, in GraphQL.
 
+use std::collections::BTreeSet;
+
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, SubsecRound, Utc};
-use entity::{ProjectId, TaskId, UserId, Viewer, task};
+use entity::{LabelId, ProjectId, TaskId, UserId, Viewer, task};
 
 use super::TaskError;
 use super::api::{Task, TaskPriority, TaskStatus};
@@ -41,6 +43,8 @@ pub struct NewTaskInput {
     project_id: Option<ID>,
     /// Who is to do it. They are told, unless it is the signed-in person.
     assignee_id: Option<ID>,
+    /// Its labels: at most 20.
+    label_ids: Option<Vec<ID>>,
 }
 
 /// The task to make.
@@ -82,6 +86,8 @@ pub struct UpdateTaskInput {
     parent_id: MaybeUndefined<ID>,
     /// Who is to do it, as `assignTask`; null makes it nobody's, as `unassignTask`.
     assignee_id: MaybeUndefined<ID>,
+    /// The new labels, all of them: at most 20; an empty list removes all.
+    label_ids: Option<Vec<ID>>,
     /// The version the client saw. When the task was changed since, nothing happens: the payload
     /// has the user error `CONFLICT` and the task as it is now.
     expected_version: Option<i32>,
@@ -251,6 +257,7 @@ pub fn new_task(input: NewTaskInput) -> Result<NewTask, ApiError> {
         parent_id: input.parent_id.map(|id| task_id(&id)).transpose()?,
         assignee_id: input.assignee_id.map(|id| user_id(&id)).transpose()?,
         project_id: input.project_id.map(|id| project_id(&id)).transpose()?,
+        label_ids: label_ids(input.label_ids)?.unwrap_or_default(),
     })
 }
 
@@ -269,6 +276,7 @@ pub fn new_values(input: UpdateTaskInput) -> Result<(TaskId, Changes), ApiError>
         parent_id: parent.transpose()?,
         assignee_id: assignee.transpose()?,
         expected_version: input.expected_version,
+        label_ids: label_ids(input.label_ids)?,
     };
     Ok((task_id(&input.id)?, changes))
 }
@@ -330,6 +338,11 @@ pub fn task_id(id: &str) -> Result<TaskId, ApiError> {
 
 fn project_id(id: &str) -> Result<ProjectId, ApiError> {
     Kind::Project.decode(id).map(ProjectId)
+}
+
+fn label_ids(ids: Option<Vec<ID>>) -> Result<Option<BTreeSet<LabelId>>, ApiError> {
+    let id = |id: &ID| Kind::Label.decode(id).map(LabelId);
+    ids.map(|ids| ids.iter().map(id).collect()).transpose()
 }
 
 fn user_id(id: &str) -> Result<UserId, ApiError> {

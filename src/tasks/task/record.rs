@@ -33,6 +33,15 @@ pub struct Changed {
     pub beside: Vec<Difference>,
 }
 
+impl Changed {
+    /// Whether anything is another than before.
+    pub fn is_one(&self) -> bool {
+        let before = self.before.as_ref();
+        !self.beside.is_empty()
+            || before.is_none_or(|before| !differences(before, &self.after).is_empty())
+    }
+}
+
 /// A field that has another value: which, from what, to what, as clients see it.
 pub type Difference = (Field, Option<String>, Option<String>);
 
@@ -47,6 +56,9 @@ pub async fn write(
     changes: &[Changed],
 ) -> Result<(), DbError> {
     let tasks: Vec<_> = changes.iter().map(|changed| &changed.after).collect();
+    let made = changes.iter().filter(|changed| changed.before.is_none());
+    let creators = made.map(|changed| (changed.after.id, changed.after.creator_id));
+    watcher::start(tx, creators).await?;
     let mut record = Record {
         tx,
         actor: viewer.user_id,

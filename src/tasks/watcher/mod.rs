@@ -1,5 +1,14 @@
 //! Who follows a task, and who is to be told of a change.
 
+mod api;
+mod audience;
+mod mutation;
 mod recipients;
+mod service;
+mod store;
 
-pub use self::recipients::recipients;
+pub use self::api::{Loaders, WatcherConnection, viewer_has_muted, viewer_is_watching, watchers};
+pub use self::audience::Audience;
+pub use self::mutation::WatcherMutation;
+pub use self::recipients::{recipients, recipients_and};
+pub use self::store::{has_muted, start};

@@ -113,6 +113,17 @@ const Anything = graphql(`
       ... on Project {
         name
       }
+      ... on Label {
+        name
+      }
+      ... on Comment {
+        body
+      }
+      ... on TaskChange {
+        field
+        from
+        to
+      }
     }
   }
 `);
@@ -177,6 +188,12 @@ export async function name(id: string): Promise<string> {
       return node.name;
     case "Project":
       return node.name;
+    case "Label":
+      return node.name;
+    case "Comment":
+      return node.body;
+    case "TaskChange":
+      return `${node.field}: ${node.from ?? ""} → ${node.to ?? ""}`;
     case "Artist":
     case "Session":
       return node.__typename;

@@ -6,6 +6,8 @@ pub const NO_PROJECT: &str = "project_01h455vb4pex5vsknk084sn02q";
 pub const NO_USER: &str = "user_01h455vb4pex5vsknk084sn02q";
 pub const NO_SESSION: &str = "session_01h455vb4pex5vsknk084sn02q";
 pub const NO_ARTIST: &str = "artist_01h455vb4pex5vsknk084sn02q";
+pub const NO_COMMENT: &str = "comment_01h455vb4pex5vsknk084sn02q";
+pub const NO_LABEL: &str = "label_01h455vb4pex5vsknk084sn02q";
 
 /// Who may use a field at the root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +21,7 @@ use Who::{Anybody, SignedIn};
 pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ("query", "artist", SignedIn, "artist(id: $artist) { id }"),
     ("query", "artists", SignedIn, "artists { totalCount }"),
+    ("query", "labels", SignedIn, "labels { totalCount }"),
     ("query", "node", SignedIn, "node(id: $task) { id }"),
     ("query", "nodes", SignedIn, "nodes(ids: [$task]) { id }"),
     (
@@ -79,6 +82,18 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "createComment",
+        SignedIn,
+        "createComment(input: {taskId: $task, body: \"x\"}) { comment { id } }",
+    ),
+    (
+        "mutation",
+        "createLabel",
+        SignedIn,
+        "createLabel(input: {name: \"x\"}) { label { id } }",
+    ),
+    (
+        "mutation",
         "createTask",
         SignedIn,
         "createTask(input: {title: \"x\"}) { task { id } }",
@@ -94,6 +109,18 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "createUser",
         SignedIn,
         "createUser(input: {username: \"x\", name: \"x\"}) { user { id } }",
+    ),
+    (
+        "mutation",
+        "deleteComment",
+        SignedIn,
+        "deleteComment(input: {id: $comment}) { deletedCommentId }",
+    ),
+    (
+        "mutation",
+        "deleteLabel",
+        SignedIn,
+        "deleteLabel(input: {id: $label}) { deletedLabelId }",
     ),
     (
         "mutation",
@@ -138,6 +165,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "login(input: {identifier: \"nobody\", password: \"x\"}) { userErrors { code } }",
     ),
     ("mutation", "logout", SignedIn, "logout { endedSessions }"),
+    (
+        "mutation",
+        "muteTask",
+        SignedIn,
+        "muteTask(input: {taskId: $task}) { task { id } }",
+    ),
     (
         "mutation",
         "refreshToken",
@@ -237,9 +270,27 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "unwatchTask",
+        SignedIn,
+        "unwatchTask(input: {taskId: $task}) { task { id } }",
+    ),
+    (
+        "mutation",
         "updateArtist",
         SignedIn,
         "updateArtist(input: {stageName: \"x\"}) { artist { id } }",
+    ),
+    (
+        "mutation",
+        "updateComment",
+        SignedIn,
+        "updateComment(input: {id: $comment, body: \"x\"}) { comment { id } }",
+    ),
+    (
+        "mutation",
+        "updateLabel",
+        SignedIn,
+        "updateLabel(input: {id: $label, name: \"x\"}) { label { id } }",
     ),
     (
         "mutation",
@@ -283,6 +334,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         Anybody,
         "verifyEmail(input: {token: \"x\"}) { userErrors { code } }",
     ),
+    (
+        "mutation",
+        "watchTask",
+        SignedIn,
+        "watchTask(input: {taskId: $task}) { task { id } }",
+    ),
 ];
 
 /// The same for what a socket is needed for.
@@ -297,6 +354,8 @@ pub fn document(operation: &str, selection: &str) -> String {
         .replace("$user", &format!("\"{NO_USER}\""))
         .replace("$project", &format!("\"{NO_PROJECT}\""))
         .replace("$session", &format!("\"{NO_SESSION}\""))
-        .replace("$artist", &format!("\"{NO_ARTIST}\""));
+        .replace("$artist", &format!("\"{NO_ARTIST}\""))
+        .replace("$comment", &format!("\"{NO_COMMENT}\""))
+        .replace("$label", &format!("\"{NO_LABEL}\""));
     format!("{operation} {{ {selection} }}")
 }

@@ -56,6 +56,7 @@ fn production_counts_names_too_and_nobody_for_everybody() {
             "account_mail_account 3/1h",
             "create_task 20/1m",
             "assign_task 30/1m",
+            "create_comment 20/1m",
             "register_document 200/1h",
         ]
     );

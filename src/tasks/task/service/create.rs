@@ -1,7 +1,9 @@
 //! Making tasks.
 
+use std::collections::BTreeSet;
+
 use entity::task::{Model, Priority, Status, due_order};
-use entity::{ProjectId, TaskId, Timestamp, UserId, Viewer};
+use entity::{LabelId, ProjectId, TaskId, Timestamp, UserId, Viewer};
 use serde::Serialize;
 
 use super::super::record::{self, Changed};
@@ -13,7 +15,7 @@ use super::{active, input_hash, no_account, numbers, repeat_many, unknown_assign
 use crate::app::App;
 use crate::db::{Tx, idempotency, new_id};
 use crate::graphql::{Kind, UserError};
-use crate::tasks::TaskError;
+use crate::tasks::{TaskError, label};
 
 /// The task somebody wants.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +31,7 @@ pub struct NewTask {
     pub assignee_id: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<ProjectId>,
+    pub label_ids: BTreeSet<LabelId>,
 }
 
 /// Makes a task, and assigns it when an assignee is given.
@@ -100,11 +103,13 @@ async fn make(
                 .map(|(new, id)| new.model(*id, viewer, now))
                 .collect();
             numbers::allow(&tx, viewer, &tasks, form).await?;
-            check(&tx, viewer, &tasks, form).await?;
+            check(&tx, viewer, new, &tasks, form).await?;
             numbers::number(&tx, &mut tasks).await?;
             store::insert(&tx, tasks.clone())
                 .await
                 .map_err(no_account)?;
+            let labels = new.iter().map(|new| new.label_ids.clone());
+            label::replace(&tx, &ids.iter().copied().zip(labels).collect()).await?;
             let changes: Vec<_> = tasks
                 .iter()
                 .map(|task| Changed {
@@ -120,8 +125,15 @@ async fn make(
 }
 
 /// Whether there is everything they refer to.
-async fn check(tx: &Tx, viewer: &Viewer, tasks: &[Model], form: Form) -> Result<(), TaskError> {
+async fn check(
+    tx: &Tx,
+    viewer: &Viewer,
+    new: &[NewTask],
+    tasks: &[Model],
+    form: Form,
+) -> Result<(), TaskError> {
     let known = active(tx, tasks.iter().filter_map(|task| task.assignee_id)).await?;
+    let labels = label::keep(tx, new.iter().map(|new| &new.label_ids)).await?;
     let mut wrong = Vec::new();
     let mut moves = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
@@ -130,6 +142,8 @@ async fn check(tx: &Tx, viewer: &Viewer, tasks: &[Model], form: Form) -> Result<
         if task.assignee_id.is_some_and(|id| !known.contains(&id)) {
             wrong.push(form.place(index, unknown_assignee()));
         }
+        let unknown = label::unknown(&new[index].label_ids, &labels);
+        wrong.extend(unknown.map(|error| form.place(index, error)));
         moves.push(Move {
             index,
             task: task.id,
@@ -149,6 +163,7 @@ impl NewTask {
         problems.extend(description_problems(self.description.as_deref()));
         problems.extend(self.start.problem(START));
         problems.extend(self.due.problem(DUE));
+        problems.extend(label::problems(Some(&self.label_ids)));
         problems
     }
 

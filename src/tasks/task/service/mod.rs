@@ -21,8 +21,8 @@ pub use self::assign::{assign, unassign};
 pub use self::create::{NewTask, create, create_many};
 pub use self::dates::Moment;
 pub use self::enable::set_enabled;
-pub use self::input::{check_size, is_storable};
-use self::input::{is_disabled, refuse};
+use self::input::is_disabled;
+pub use self::input::{check_size, is_storable, key_problems, refuse};
 pub use self::trash::{delete, empty_trash, restorable_since, restore};
 pub use self::update::{Changes, update, update_many};
 use super::record::{self, Changed};
@@ -205,7 +205,8 @@ fn unknown_assignee() -> UserError {
     )
 }
 
-fn no_account(error: DbError) -> TaskError {
+/// Nobody can be referred to who has no account.
+pub fn no_account(error: DbError) -> TaskError {
     if error.is_foreign_key_violation() {
         TaskError::UnknownViewer
     } else {
@@ -213,7 +214,8 @@ fn no_account(error: DbError) -> TaskError {
     }
 }
 
-fn input_hash(input: &impl Serialize) -> [u8; 32] {
+/// What tells two inputs apart that come with the same idempotency key.
+pub fn input_hash(input: &impl Serialize) -> [u8; 32] {
     // Fields are written in the order of the type, so equal inputs have equal bytes.
     sha256(serde_json::to_vec(input).unwrap_or_default())
 }

@@ -1,10 +1,10 @@
 //! Changing the fields of tasks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use async_graphql::MaybeUndefined;
 use entity::task::{Model, Priority, Status, due_order};
-use entity::{TaskId, Timestamp, UserId, Viewer};
+use entity::{LabelId, TaskId, Timestamp, UserId, Viewer};
 use serde::Serialize;
 
 use super::super::record::{Changed, differences};
@@ -18,8 +18,8 @@ use super::{active, allow_all, input_hash, live_ones, repeat_many, save_all, unk
 use crate::app::App;
 use crate::db::{Tx, idempotency};
 use crate::graphql::{Kind, UserError};
-use crate::tasks::TaskError;
 use crate::tasks::policy::Command;
+use crate::tasks::{TaskError, label};
 
 /// What is to change; absent keeps, null clears.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +37,7 @@ pub struct Changes {
     #[serde(serialize_with = "told_apart")]
     pub assignee_id: MaybeUndefined<UserId>,
     pub expected_version: Option<i32>,
+    pub label_ids: Option<BTreeSet<LabelId>>,
 }
 
 /// Changes the fields of a task.
@@ -109,15 +110,20 @@ async fn change(
             allow_all(&tx, viewer, &before, Command::Edit).await?;
             let after = changed(&tx, viewer, changes, &before, form).await?;
             let mut answer = after.clone();
+            let labels = changes.iter().filter_map(|(id, changes)| {
+                let labels = changes.label_ids.clone();
+                labels.map(|labels| (*id, labels))
+            });
+            let mut labels = label::replace(&tx, &labels.collect()).await?;
             let changes: Vec<_> = before
                 .into_iter()
                 .zip(after)
-                .filter(|(before, after)| !differences(before, after).is_empty())
                 .map(|(before, after)| Changed {
+                    beside: labels.remove(&after.id).into_iter().collect(),
                     before: Some(before),
                     after,
-                    beside: Vec::new(),
                 })
+                .filter(Changed::is_one)
                 .collect();
             if changes.is_empty() {
                 return Ok(answer);
@@ -164,12 +170,19 @@ async fn changed(
     };
     let given = before.iter().zip(&after);
     let known = active(tx, given.filter_map(|(before, after)| newly(before, after))).await?;
+    let labels = pairs().filter_map(|(changes, _)| changes.label_ids.as_ref());
+    let labels = label::keep(tx, labels).await?;
     let mut wrong = Vec::new();
     let mut moves = Vec::new();
     for (index, ((changes, before), after)) in pairs().zip(&after).enumerate() {
         let mut tell = |error: UserError| wrong.push(form.place(index, error));
-        if !before.enabled && !after.enabled && !differences(before, after).is_empty() {
+        let touches = changes.label_ids.is_some() || !differences(before, after).is_empty();
+        if !before.enabled && !after.enabled && touches {
             tell(is_disabled(&[]));
+        }
+        let unknown = changes.label_ids.as_ref();
+        if let Some(error) = unknown.and_then(|ids| label::unknown(ids, &labels)) {
+            tell(error);
         }
         if newly(before, after).is_some_and(|id| !known.contains(&id)) {
             tell(unknown_assignee());
@@ -203,6 +216,7 @@ impl Changes {
         }
         problems.extend(self.start.problem(START));
         problems.extend(self.due.problem(DUE));
+        problems.extend(label::problems(self.label_ids.as_ref()));
         problems
     }
 

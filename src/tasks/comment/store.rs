@@ -1,0 +1,140 @@
+//! The statements about comments.
+
+use std::collections::{BTreeSet, HashMap};
+
+use entity::comment::{Column, Entity, Model};
+use entity::{CommentId, TaskId, UserId, comment_mention};
+use sea_orm::sea_query::Order;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Set,
+};
+
+use crate::db::{DbError, Tx};
+use crate::tasks::slice::{Rows, Slices};
+
+/// Writes a new comment.
+pub async fn insert(tx: &Tx, comment: Model) -> Result<(), DbError> {
+    Entity::insert(comment.into_active_model())
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Writes a comment that was locked before.
+pub async fn save(tx: &Tx, comment: Model) -> Result<(), DbError> {
+    let row = comment.into_active_model().reset_all();
+    Entity::update(row).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// Deletes a comment, with its mentions.
+pub async fn delete(tx: &Tx, id: CommentId) -> Result<(), DbError> {
+    Entity::delete_by_id(id).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// A comment, whoever asks.
+pub async fn find(db: &impl ConnectionTrait, id: CommentId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// A comment and nobody else's hands on it until the end of the transaction.
+pub async fn lock(tx: &Tx, id: CommentId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(tx.conn())
+        .await?)
+}
+
+/// Comments by id, whoever asks.
+pub async fn find_many(
+    db: &impl ConnectionTrait,
+    ids: Vec<CommentId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find().filter(Column::Id.is_in(ids)).all(db).await?)
+}
+
+const COMMENTS: Rows = Rows {
+    table: "comments",
+    key: "id",
+    descending: false,
+    only: None,
+};
+
+/// A page of the comments on each of these tasks.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    page: &Slices<CommentId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::Id.in_subquery(page.select(&COMMENTS, &["id"])))
+        .order_by(Column::Id, Order::Asc)
+        .all(db)
+        .await?)
+}
+
+/// How many comments there are on each of these tasks; a task without is not among the keys.
+pub async fn counts(
+    db: &impl ConnectionTrait,
+    tasks: Vec<TaskId>,
+) -> Result<HashMap<TaskId, i64>, DbError> {
+    let rows: Vec<(TaskId, i64)> = Entity::find()
+        .select_only()
+        .column(Column::TaskId)
+        .column_as(Column::Id.count(), "number")
+        .filter(Column::TaskId.is_in(tasks))
+        .group_by(Column::TaskId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Who is mentioned in these comments, in the order of their ids.
+pub async fn mentions(
+    db: &impl ConnectionTrait,
+    comments: Vec<CommentId>,
+) -> Result<HashMap<CommentId, Vec<UserId>>, DbError> {
+    let rows = comment_mention::Entity::find()
+        .filter(comment_mention::Column::CommentId.is_in(comments))
+        .order_by(comment_mention::Column::UserId, Order::Asc)
+        .all(db)
+        .await?;
+    let mut mentions: HashMap<CommentId, Vec<UserId>> = HashMap::new();
+    for row in rows {
+        mentions
+            .entry(row.comment_id)
+            .or_default()
+            .push(row.user_id);
+    }
+    Ok(mentions)
+}
+
+/// Writes who is mentioned in a comment, in place of who was.
+pub async fn set_mentions(
+    tx: &Tx,
+    comment: CommentId,
+    before: &BTreeSet<UserId>,
+    now: &BTreeSet<UserId>,
+) -> Result<(), DbError> {
+    let gone: Vec<UserId> = before.difference(now).copied().collect();
+    if !gone.is_empty() {
+        comment_mention::Entity::delete_many()
+            .filter(comment_mention::Column::CommentId.eq(comment))
+            .filter(comment_mention::Column::UserId.is_in(gone))
+            .exec(tx.conn())
+            .await?;
+    }
+    let mut new = now.difference(before).copied().peekable();
+    if new.peek().is_some() {
+        let rows = new.map(|user| comment_mention::ActiveModel {
+            comment_id: Set(comment),
+            user_id: Set(user),
+        });
+        comment_mention::Entity::insert_many(rows)
+            .exec_without_returning(tx.conn())
+            .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! The statements about who follows a task.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use entity::task_watcher::{Column, Entity, Model};
+use entity::{ProjectId, TaskId, UserId, project_member};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+};
+
+use crate::db::{DbError, Tx};
+use crate::tasks::slice::{Rows, Slices};
+
+/// The rows of these tasks, also of those who want to hear nothing.
+pub async fn of_tasks(
+    db: &impl ConnectionTrait,
+    tasks: Vec<TaskId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
+        .filter(Column::TaskId.is_in(tasks))
+        .all(db)
+        .await?)
+}
+
+/// Lets people follow tasks. Who follows one already, or wants to hear nothing of it, is left as
+/// they are.
+///
+/// # Errors
+/// The database's failure.
+pub async fn start(
+    tx: &Tx,
+    pairs: impl IntoIterator<Item = (TaskId, UserId)>,
+) -> Result<(), DbError> {
+    let pairs: BTreeSet<(TaskId, UserId)> = pairs.into_iter().collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let now = tx.clock().now();
+    let rows = pairs.into_iter().map(|(task_id, user_id)| {
+        let row = Model {
+            task_id,
+            user_id,
+            muted: false,
+            created_at: now,
+        };
+        row.into_active_model()
+    });
+    Entity::insert_many(rows)
+        .on_conflict_do_nothing_on([Column::TaskId, Column::UserId])
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Writes whether somebody follows a task or wants to hear nothing of it.
+pub async fn set(tx: &Tx, task_id: TaskId, user_id: UserId, muted: bool) -> Result<(), DbError> {
+    let row = Model {
+        task_id,
+        user_id,
+        muted,
+        created_at: tx.clock().now(),
+    };
+    let both = OnConflict::columns([Column::TaskId, Column::UserId])
+        .update_column(Column::Muted)
+        .to_owned();
+    Entity::insert(row.into_active_model())
+        .on_conflict(both)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Forgets what somebody wanted to hear of a task.
+pub async fn remove(tx: &Tx, task: TaskId, user: UserId) -> Result<(), DbError> {
+    Entity::delete_by_id((task, user)).exec(tx.conn()).await?;
+    Ok(())
+}
+
+/// Whether somebody wants to hear nothing of a task.
+///
+/// # Errors
+/// The database's failure.
+pub async fn has_muted(
+    db: &impl ConnectionTrait,
+    task: TaskId,
+    user: UserId,
+) -> Result<bool, DbError> {
+    let row = Entity::find_by_id((task, user)).one(db).await?;
+    Ok(row.is_some_and(|row| row.muted))
+}
+
+/// Whether somebody has muted those of these tasks that they follow or have muted.
+pub async fn muted_by(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    tasks: Vec<TaskId>,
+) -> Result<HashMap<TaskId, bool>, DbError> {
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::TaskId.is_in(tasks))
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.task_id, row.muted))
+        .collect())
+}
+
+const WATCHERS: Rows = Rows {
+    table: "task_watchers",
+    key: "user_id",
+    descending: false,
+    only: Some(|| Expr::col("muted").eq(false)),
+};
+
+/// A page of those who follow each of these tasks.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    page: &Slices<UserId>,
+) -> Result<Vec<(TaskId, UserId)>, DbError> {
+    let select = page
+        .select(&WATCHERS, &["task_id", "user_id"])
+        .order_by("user_id", Order::Asc)
+        .take();
+    let mut rows = Vec::new();
+    for row in db.query_all(&select).await? {
+        rows.push((row.try_get("", "task_id")?, row.try_get("", "user_id")?));
+    }
+    Ok(rows)
+}
+
+/// How many follow each of these tasks; a task that nobody follows is not among the keys.
+pub async fn counts(
+    db: &impl ConnectionTrait,
+    tasks: Vec<TaskId>,
+) -> Result<HashMap<TaskId, i64>, DbError> {
+    let rows: Vec<(TaskId, i64)> = Entity::find()
+        .select_only()
+        .column(Column::TaskId)
+        .column_as(Column::UserId.count(), "number")
+        .filter(Column::TaskId.is_in(tasks))
+        .filter(Column::Muted.eq(false))
+        .group_by(Column::TaskId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Which of these people belong to which of these projects.
+pub async fn memberships(
+    db: &impl ConnectionTrait,
+    projects: BTreeSet<ProjectId>,
+    users: Vec<UserId>,
+) -> Result<HashSet<(ProjectId, UserId)>, DbError> {
+    let members = project_member::Entity::find()
+        .filter(project_member::Column::ProjectId.is_in(projects))
+        .filter(project_member::Column::UserId.is_in(users))
+        .all(db)
+        .await?;
+    Ok(members
+        .into_iter()
+        .map(|member| (member.project_id, member.user_id))
+        .collect())
+}

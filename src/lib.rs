@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod mailbox;
 pub mod notifications;
+pub mod ops;
 pub mod schema;
 pub mod server;
 pub mod settings;

@@ -24,6 +24,7 @@ pub mod task;
 pub mod task_history;
 pub mod task_label;
 pub mod task_watcher;
+pub mod task_words;
 pub mod user;
 pub mod user_role;
 mod viewer;

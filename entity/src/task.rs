@@ -99,6 +99,18 @@ pub fn due_order(at: Option<Timestamp>, on: Option<Date>) -> Timestamp {
     at.or(end.map(|end| end.and_utc())).unwrap_or_else(never)
 }
 
+/// How much a task matters as a number, in SQL. The same text as in the index, without values, so
+/// that the databases know it again.
+pub const PRIORITY_RANK: &str = "CASE priority WHEN 'low' THEN 1 WHEN 'medium' THEN 2 ELSE 3 END";
+
+/// When a task was finished, and after all others if it was not, in SQL; likewise.
+pub const COMPLETED_ORDER: &str = "COALESCE(completed_at, '9999-12-31T23:59:59+00:00')";
+
+/// Where a task stands in the order of when it was finished.
+pub fn completed_order(at: Option<Timestamp>) -> Timestamp {
+    at.unwrap_or_else(never)
+}
+
 /// Stands for "no date" in the order: a NULL would compare with nothing.
 fn never() -> Timestamp {
     Timestamp::from_timestamp(253_402_300_799, 0).unwrap_or_default()

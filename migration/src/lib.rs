@@ -14,6 +14,7 @@ mod m20261122_000007_profiles;
 mod m20261122_000008_projects;
 mod m20261122_000009_task_details;
 mod m20261122_000010_conversation;
+mod m20261122_000011_search;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_projects::Migration),
             Box::new(m20261122_000009_task_details::Migration),
             Box::new(m20261122_000010_conversation::Migration),
+            Box::new(m20261122_000011_search::Migration),
         ]
     }
 }

@@ -34,7 +34,7 @@ pub use self::passwords::{Fit, Passwords};
 pub use self::revocations::{Revocations, end_sessions_of, raise_epoch};
 pub use self::service::{
     Imported, ImportedUser, ask_to_verify, check_import, hash_new_password, import_users, invite,
-    issue_token, set_password,
+    issue_token, set_password, token_of,
 };
 pub use self::session_count::{count_sessions, keep_counting_sessions};
 pub use self::tokens::{TokenError, Tokens, Verified};

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod demo;
 mod healthcheck;
 mod import;
 mod migrate;
@@ -46,6 +47,9 @@ enum Command {
     /// Look after a running installation.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Try it with sample data.
+    #[command(subcommand)]
+    Demo(demo::Command),
     /// Ask the server on this machine whether it is ready; for containers.
     Healthcheck,
 }
@@ -118,6 +122,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
         }
         Command::Config(ConfigCommand::Print) => print!("{}", settings.print()),
         Command::Admin(command) => admin::run(command, settings).await?,
+        Command::Demo(command) => demo::run(command, settings).await?,
         Command::Healthcheck => return Ok(healthcheck::run(&settings).await),
     }
     Ok(ExitCode::SUCCESS)

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::gate::Gate;
 use super::lock_file::{LockError, LockFile};
-use super::{Clock, Db, DbError};
+use super::{Clock, Db, DbError, Watcher};
 use crate::settings;
 
 /// Why the database could not be opened.
@@ -122,7 +122,8 @@ async fn sqlite(
                 .foreign_keys(true)
         });
     let statements = Arc::new(AtomicU64::new(0));
-    let writer = open(options, path, &statements).await?;
+    let watcher = Arc::new(OnceLock::new());
+    let writer = open(options, path, &statements, &watcher).await?;
 
     let mut options = base_options(&url, settings);
     options
@@ -136,7 +137,7 @@ async fn sqlite(
                 .foreign_keys(true)
                 .pragma("query_only", "on")
         });
-    let reader = open(options, path, &statements).await?;
+    let reader = open(options, path, &statements, &watcher).await?;
     Ok(Db {
         writer,
         reader,
@@ -145,6 +146,7 @@ async fn sqlite(
             settings.acquire_timeout_seconds,
         ))),
         statements,
+        watcher,
         _lock: Some(Arc::new(lock)),
     })
 }
@@ -182,7 +184,8 @@ async fn postgres(
         .map_sqlx_postgres_opts(move |options| options.options(session.clone()));
     let shown = crate::settings::hide_password(&url);
     let statements = Arc::new(AtomicU64::new(0));
-    let pool = open(options, &shown, &statements).await?;
+    let watcher = Arc::new(OnceLock::new());
+    let pool = open(options, &shown, &statements, &watcher).await?;
     warn_if_commits_are_not_durable(&pool).await;
     Ok(Db {
         writer: pool.clone(),
@@ -190,6 +193,7 @@ async fn postgres(
         clock,
         gate: None,
         statements,
+        watcher,
         _lock: None,
     })
 }
@@ -209,6 +213,7 @@ async fn open(
     options: ConnectOptions,
     shown: &str,
     statements: &Arc<AtomicU64>,
+    watcher: &Arc<OnceLock<Watcher>>,
 ) -> Result<DatabaseConnection, ConnectError> {
     let mut pool = Database::connect(options)
         .await
@@ -216,9 +221,12 @@ async fn open(
             url: shown.to_owned(),
             reason: error.to_string(),
         })?;
-    let statements = statements.clone();
+    let (statements, watcher) = (statements.clone(), watcher.clone());
     pool.set_metric_callback(move |statement| {
         statements.fetch_add(1, Ordering::Relaxed);
+        if let Some(Watcher(see)) = watcher.get() {
+            see(statement.statement);
+        }
         metrics::histogram!("database_statement_duration_seconds").record(statement.elapsed);
     });
     Ok(pool)

@@ -13,7 +13,7 @@ mod lock_file;
 pub mod migrate;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use sea_orm::{
     DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
@@ -40,8 +40,19 @@ pub struct Db {
     gate: Option<Arc<Gate>>,
     /// How many statements were sent.
     statements: Arc<AtomicU64>,
+    /// Is shown every statement.
+    watcher: Arc<OnceLock<Watcher>>,
     /// Held as long as the process uses an SQLite file.
     _lock: Option<Arc<LockFile>>,
+}
+
+/// Sees statements as they are sent, with their values.
+struct Watcher(Box<dyn Fn(&Statement) + Send + Sync>);
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
 }
 
 /// What is called once a transaction is committed.
@@ -214,6 +225,12 @@ impl Db {
     /// transactions not counted: what an operation costs can be told from it.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Shows every statement from now on, with its values, to the first who asks: so that a test can
+    /// have the database explain what is really sent.
+    pub fn watch(&self, see: impl Fn(&Statement) + Send + Sync + 'static) {
+        self.watcher.set(Watcher(Box::new(see))).ok();
     }
 
     /// Asks the database for a sign of life.

@@ -8,7 +8,7 @@ use std::path::Path;
 /// may use each other.
 const FLOORS: &[&[&str]] = &[
     &["main", "cli"],
-    &["server"],
+    &["server", "ops"],
     &["transport", "schema", "worker", "mailbox"],
     // A notification reads the task and the people it speaks of; a task writes the job that
     // notifies. Both go through what the other room exports.

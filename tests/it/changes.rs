@@ -37,12 +37,11 @@ async fn heard(socket: &mut Socket) -> Value {
 /// The code with which a subscription ends, and that it ends.
 async fn refused(socket: &mut Socket) -> String {
     let message = socket.next().await;
-    let error = match message["type"].as_str() {
-        Some("error") => message["payload"][0].clone(),
-        _ => {
-            assert_eq!(socket.next().await["type"], "complete");
-            message["payload"]["errors"][0].clone()
-        }
+    let error = if message["type"] == "error" {
+        message["payload"][0].clone()
+    } else {
+        assert_eq!(socket.next().await["type"], "complete");
+        message["payload"]["errors"][0].clone()
     };
     let code = &error["extensions"]["code"];
     code.as_str()

@@ -355,9 +355,10 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
             let caller = cast.caller(column).await;
             let document = cast.document(row, &caller, cell).await;
             if wanted != Done {
-                let mut socket = Socket::open(address).await;
-                socket.send(json!({"type": "connection_init"})).await;
-                assert_eq!(socket.next().await["type"], "connection_ack");
+                let mut socket = match &caller.token {
+                    Some(token) => Socket::signed_in(address, token).await,
+                    None => Socket::anonymous(address).await,
+                };
                 socket.subscribe("s", &document, json!({})).await;
                 let told = socket.next().await;
                 let code = told["payload"][0]["extensions"]["code"].as_str().unwrap();

@@ -63,7 +63,7 @@ async fn what_is_not_there_is_null_with_an_error_of_its_own(#[values(Embedded, F
         (0, "BAD_USER_INPUT"),
         (1, "NOT_FOUND"),
         (3, "NOT_FOUND"),
-        (4, "BAD_USER_INPUT"),
+        (4, "NOT_FOUND"),
     ];
     let wanted = wanted.map(|(place, code)| (json!(["nodes", place]), json!(code)));
     assert_eq!(errors, wanted);

@@ -23,10 +23,10 @@ const SECRET: &str = "0123456789-secret-0123456789-abc";
 
 /// What a command that ends by itself did.
 #[derive(Debug)]
-struct Done {
-    status: Option<i32>,
-    out: String,
-    err: String,
+pub struct Done {
+    pub status: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 fn run(folder: &Path, env: &[(&str, &str)], args: &[&str], stdin: &str) -> Done {
@@ -51,7 +51,7 @@ fn run(folder: &Path, env: &[(&str, &str)], args: &[&str], stdin: &str) -> Done 
 }
 
 /// Runs a command with the settings of a site and some more.
-fn at(site: &Site, more: &[(&str, &str)], args: &[&str], stdin: &str) -> Done {
+pub fn at(site: &Site, more: &[(&str, &str)], args: &[&str], stdin: &str) -> Done {
     let mut env: Vec<(&str, &str)> = Vec::new();
     env.extend(
         site.env
@@ -63,7 +63,7 @@ fn at(site: &Site, more: &[(&str, &str)], args: &[&str], stdin: &str) -> Done {
 }
 
 /// What production needs beyond the settings of every test.
-const PRODUCTION: [(&str, &str); 5] = [
+pub const PRODUCTION: [(&str, &str); 5] = [
     ("TASKFLOW_ENV", "production"),
     ("TASKFLOW_SERVER__HOST", "127.0.0.1"),
     ("TASKFLOW_MAIL__TRANSPORT", "none"),

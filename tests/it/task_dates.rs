@@ -129,7 +129,7 @@ async fn it_begins_before_it_is_due_wherever_the_reader_is(#[values(Embedded, Fu
 /// In a variable and in the document itself, before anything runs.
 #[rstest]
 #[case("dueDate", &["2026-02-30", "2026-13-01", "2025-02-29", "2026-00-01", "2026-11-22T00:00:00Z", "20261122", ""])]
-#[case("dueAt", &["2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z", "2016-12-31T23:59:60Z", "2026-11-22"])]
+#[case("dueAt", &["2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-22T24:00:00Z", "2016-12-31T23:59:60Z", "2026-11-23"])]
 #[tokio::test]
 async fn what_the_calendar_does_not_have_is_refused_by_the_name_of_its_field(
     #[case] field: &str,
@@ -147,7 +147,7 @@ async fn what_the_calendar_does_not_have_is_refused_by_the_name_of_its_field(
         for reply in [by_variable, by_literal] {
             assert_eq!(reply.code(), "GRAPHQL_VALIDATION_FAILED", "{text}");
             let message = reply.body["errors"][0]["message"].as_str().unwrap();
-            assert!(message.contains(&format!("input.{field}")), "{message}");
+            assert!(message.contains(&format!(".{field}`")), "{message}");
             assert!(text.is_empty() || !message.contains(text), "{message}");
         }
     }

@@ -258,6 +258,10 @@ async fn an_event_of_before_there_were_followers_is_mailed_still(
 
 /// What is true of somebody in a case of the property.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not whatever the others are"
+)]
 struct Facts {
     is_assignee: bool,
     is_member: bool,

@@ -28,7 +28,7 @@ pub use self::passwords::{
     change_password, request_password_reset, reset_password, set_password, strength,
 };
 pub use self::registration::{SignUp, hash_new_password, register};
-pub use self::sessions::{logout, refresh, revoke, revoke_others};
+pub use self::sessions::{logout, refresh, revoke, revoke_others, token_of};
 use super::{AuthError, store};
 use crate::accounts;
 use crate::app::App;

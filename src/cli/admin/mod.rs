@@ -29,6 +29,9 @@ pub enum Command {
     /// Look after the accounts.
     #[command(subcommand)]
     Users(users::Command),
+    /// Print an access token of somebody, for trying and measuring. It opens a session, which its
+    /// owner sees in the list of their devices and can end.
+    Token(Token),
     /// Look at the jobs.
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -66,6 +69,16 @@ pub struct Invite {
     by: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub struct Token {
+    /// The e-mail address, the user name or the id.
+    #[arg(long)]
+    user: String,
+    /// For how long it is good; as long as tokens of logins when not given.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    minutes: Option<u64>,
+}
+
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum JobsCommand {
     /// List the jobs that were given up.
@@ -76,13 +89,24 @@ pub enum JobsCommand {
     },
 }
 
-pub async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
+pub async fn run(command: Command, mut settings: Settings) -> anyhow::Result<()> {
+    if let Command::Token(Token { minutes, .. }) = &command {
+        let auth = &mut settings.auth;
+        auth.access_token_seconds = minutes.map_or(auth.access_token_seconds, |it| it * 60);
+        // Nobody gets the refresh token, so the session is over with the access token.
+        auth.refresh_token_seconds = auth.access_token_seconds;
+    }
     let (app, _bus) = App::start(settings, Clock::default()).await?;
     match command {
         Command::CreateUser(args) => create_user(&app, args).await,
         Command::ImportUsers(args) => super::import::run(&app, args).await,
         Command::Invite(args) => invite(&app, args).await,
         Command::Users(command) => users::run(&app, command).await,
+        Command::Token(args) => {
+            let user = users::find(&app, &args.user).await?;
+            println!("{}", auth::token_of(&app, user.id).await?);
+            Ok(())
+        }
         Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
     }
 }
@@ -115,7 +139,7 @@ async fn create_user(app: &App, args: CreateUser) -> anyhow::Result<()> {
 }
 
 /// The first line.
-fn password_from_stdin() -> anyhow::Result<String> {
+pub fn password_from_stdin() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin()
         .lock()

@@ -180,7 +180,7 @@ fn in_line(roles: &[Role]) -> String {
     names.join(",")
 }
 
-async fn find(app: &App, who: &str) -> anyhow::Result<Model> {
+pub async fn find(app: &App, who: &str) -> anyhow::Result<Model> {
     let found = match Kind::User.decode(who) {
         Ok(id) => {
             let id = entity::UserId(id);

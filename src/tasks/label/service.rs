@@ -1,7 +1,7 @@
 //! What can be done with labels: one function a command, and the labels of tasks, which change with
 //! their task.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use entity::label::Model;
 use entity::task_history::Field;
@@ -192,7 +192,7 @@ pub fn unknown(labels: &BTreeSet<LabelId>, known: &HashSet<LabelId>) -> Option<U
 /// The database's failure.
 pub async fn replace(
     tx: &Tx,
-    wanted: &HashMap<TaskId, BTreeSet<LabelId>>,
+    wanted: &BTreeMap<TaskId, BTreeSet<LabelId>>,
 ) -> Result<HashMap<TaskId, Difference>, DbError> {
     let none = BTreeSet::new();
     let before = store::of_tasks(tx.conn(), wanted.keys().copied().collect()).await?;

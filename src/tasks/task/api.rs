@@ -8,8 +8,9 @@ use chrono::{DateTime, Utc};
 use entity::{TaskId, UserId, task};
 use sea_orm::Condition;
 
-use super::filter::TaskFilter;
+use super::filter::{Reader, TaskFilter};
 use super::order::{Sort, TaskOrder};
+use super::search::Search;
 use super::store::Shelf;
 use super::{TaskError, service, store, subtask};
 use crate::accounts::{User, load_user};
@@ -101,6 +102,16 @@ impl Task {
     /// When it should be done, if that is a point in time.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
         self.0.due_at
+    }
+
+    /// Whether it is not completed although its time, or its day in the time zone of the profile of
+    /// the signed-in person, is over.
+    async fn is_overdue(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
+        let reader = match self.0.due_on {
+            Some(_) => Reader::of(ctx).await?,
+            None => Reader::anywhere(ctx),
+        };
+        Ok(reader.is_overdue(&self.0))
     }
 
     /// When it should be done, if that is a day, wherever the reader is.
@@ -293,7 +304,11 @@ pub struct TaskConnectionFields(Counted);
 /// What is counted.
 #[derive(Debug)]
 enum Counted {
-    List { filter: TaskFilter, shelf: Shelf },
+    List {
+        filter: Box<TaskFilter>,
+        search: Option<Search>,
+        among: Shelf,
+    },
     Subtasks(TaskId),
 }
 
@@ -304,20 +319,46 @@ impl TaskConnectionFields {
     }
 }
 
+/// The tasks of a filter and of a search as one condition.
+async fn chosen(
+    ctx: &Context<'_>,
+    filter: &TaskFilter,
+    search: Option<&Search>,
+    among: Shelf,
+) -> Result<Condition, ApiError> {
+    let reader = if filter.speaks_of_days() {
+        Reader::of(ctx).await?
+    } else {
+        Reader::anywhere(ctx)
+    };
+    let mut condition = match among {
+        Shelf::Live => filter.listed(ctx.meter(), &reader)?,
+        Shelf::Trash(_) => filter.condition(ctx.meter(), &reader)?,
+    };
+    if let Some(search) = search {
+        condition = condition.add(search.condition(ctx.meter(), ctx.app().db.backend())?);
+    }
+    Ok(condition)
+}
+
 #[Object]
 impl TaskConnectionFields {
     /// How many tasks there are in all pages. Counted only when asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
         let viewer = ctx.viewer()?;
-        let (filter, shelf) = match &self.0 {
-            Counted::List { filter, shelf } => (filter, *shelf),
+        let (filter, search, among) = match &self.0 {
+            Counted::List {
+                filter,
+                search,
+                among,
+            } => (filter, search, *among),
             Counted::Subtasks(parent) => return subtask::count(ctx, *parent).await,
         };
-        let filter = &condition(ctx, filter, shelf)?;
+        let filter = &chosen(ctx, filter, search.as_ref(), among).await?;
         let app = ctx.app();
         Ok(app
             .db
-            .read(|db| async move { store::count(&db, viewer, shelf, filter.clone()).await })
+            .read(|db| async move { store::count(&db, viewer, among, filter.clone()).await })
             .await?)
     }
 }
@@ -339,13 +380,20 @@ impl TaskQuery {
     }
 
     /// The tasks the signed-in person may see: assigned to them, of their projects, or made by them
-    /// outside projects; all for administrators. The newest first, unless asked for otherwise.
+    /// outside projects; all for administrators. The newest first, or with `search` what fits best,
+    /// unless asked for otherwise. Without disabled tasks, unless the filter says something about
+    /// `enabled`.
     async fn tasks(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
-        #[graphql(desc = "Which tasks.")] filter: Option<TaskFilter>,
+        #[graphql(desc = "Which tasks. Disabled ones only if it says something of `enabled`.")]
+        filter: Option<TaskFilter>,
+        #[graphql(
+            desc = "Words that all stand in the title or the description, each as the beginning of a word: at most 200 characters. A text without a letter or digit finds nothing."
+        )]
+        search: Option<String>,
         #[graphql(
             desc = "In which order: by the first step, among equals by the second, and so on."
         )]
@@ -359,13 +407,14 @@ impl TaskQuery {
         let viewer = ctx.viewer()?;
         let filter = filter.unwrap_or_default();
         let since = service::restorable_since(ctx.app().db.clock());
-        let shelf = if trash {
+        let among = if trash {
             Shelf::Trash(since)
         } else {
             Shelf::Live
         };
-        let condition = condition(ctx, &filter, shelf)?;
-        let sort = Sort::new(order_by)?;
+        let search = search.as_deref().map(Search::new).transpose()?;
+        let condition = chosen(ctx, &filter, search.as_ref(), among).await?;
+        let sort = Sort::new(order_by, search.clone())?;
         let name = sort.name();
         let has_previous = after.is_some();
         let page = PageArgs { first, after }.read(&name)?;
@@ -380,14 +429,18 @@ impl TaskQuery {
             .app()
             .db
             .read(|db| async move {
-                store::list(&db, viewer, shelf, by.clone(), order, keys, limit).await
+                store::list(&db, viewer, among, by.clone(), order, keys, limit).await
             })
             .await?;
         let has_next = page.cut(&mut tasks);
         let mut connection = Connection::with_additional_fields(
             has_previous,
             has_next,
-            TaskConnectionFields(Counted::List { filter, shelf }),
+            TaskConnectionFields(Counted::List {
+                filter: Box::new(filter),
+                search,
+                among,
+            }),
         );
         connection.edges.extend(
             tasks
@@ -395,14 +448,6 @@ impl TaskQuery {
                 .map(|task| Edge::new(OpaqueCursor::new(&name, sort.keys(&task)), Task(task))),
         );
         Ok(connection)
-    }
-}
-
-/// A filter as the condition of a list. In the trash disabled tasks are not hidden.
-fn condition(ctx: &Context<'_>, filter: &TaskFilter, shelf: Shelf) -> Result<Condition, ApiError> {
-    match shelf {
-        Shelf::Live => filter.listed(ctx.meter()),
-        Shelf::Trash(_) => filter.condition(ctx.meter()),
     }
 }
 

@@ -95,17 +95,16 @@ impl TaskBatchMutation {
         let viewer = ctx.viewer()?;
         let changes = input.tasks.into_iter().map(new_values);
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
-        let result = match service::check_size(changes.len()) {
-            Err(error) => Err(error),
-            Ok(()) => {
-                let assigned = changes
-                    .iter()
-                    .filter(|(_, changes)| changes.assignee_id.is_value())
-                    .count();
-                count(ctx, viewer, &[(Bucket::AssignTask, assigned)]).await?;
-                let key = input.idempotency_key.as_deref();
-                service::update_many(ctx.app(), viewer, changes, key).await
-            }
+        let result = if let Err(error) = service::check_size(changes.len()) {
+            Err(error)
+        } else {
+            let assigned = changes
+                .iter()
+                .filter(|(_, changes)| changes.assignee_id.is_value())
+                .count();
+            count(ctx, viewer, &[(Bucket::AssignTask, assigned)]).await?;
+            let key = input.idempotency_key.as_deref();
+            service::update_many(ctx.app(), viewer, changes, key).await
         };
         let (tasks, conflicts, user_errors) = payload(result)?;
         Ok(UpdateTasksPayload {

@@ -9,6 +9,7 @@ mod mutation;
 mod mutation_state;
 mod order;
 mod record;
+mod search;
 mod service;
 mod store;
 mod subscription;

@@ -3,11 +3,12 @@
 use async_graphql::{Enum, InputObject};
 use chrono::{DateTime, Datelike, Utc};
 use entity::TaskId;
-use entity::task::{Column, Model, Priority};
+use entity::task::{COMPLETED_ORDER, Column, Model, PRIORITY_RANK, Priority, completed_order};
 use sea_orm::Value;
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait, Order, SimpleExpr};
+use sea_orm::sea_query::{Expr, Order, SimpleExpr};
 use serde::{Deserialize, Serialize};
 
+use super::search::Search;
 use crate::db::keyset::Key;
 use crate::graphql::{ApiError, ErrorCode};
 
@@ -22,6 +23,11 @@ pub enum TaskOrderField {
     DueAt,
     /// How much the task matters.
     Priority,
+    /// When the task was completed; tasks that are not count as later than all others.
+    CompletedAt,
+    /// How well the task fits `search`, `DESC` for the best first: words that stand in the title
+    /// count, and whole ones more than beginnings. Only with `search`.
+    Relevance,
 }
 
 /// Which way a list is sorted.
@@ -45,7 +51,10 @@ pub struct TaskOrder {
 
 /// The order of a list of tasks. The id decides between equals, so no two rows tie.
 #[derive(Clone, Debug)]
-pub struct Sort(Vec<TaskOrder>);
+pub struct Sort {
+    steps: Vec<TaskOrder>,
+    search: Option<Search>,
+}
 
 /// The keys of a row in an order, as a cursor holds them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,58 +68,78 @@ enum SortValue {
 }
 
 impl Sort {
-    /// The order that was asked for; the newest first when none was.
+    /// The order that was asked for. When none was: the best first of what a search finds, the newest
+    /// first of all else.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` when a field stands twice.
-    pub fn new(order: Option<Vec<TaskOrder>>) -> Result<Self, ApiError> {
-        let order = order.unwrap_or_default();
-        let twice = order
+    /// `BAD_USER_INPUT` when a field stands twice, and for the relevance of nothing.
+    pub fn new(order: Option<Vec<TaskOrder>>, search: Option<Search>) -> Result<Self, ApiError> {
+        let mut steps = order.unwrap_or_default();
+        let twice = steps
             .iter()
             .enumerate()
-            .any(|(i, step)| order[..i].iter().any(|before| before.field == step.field));
+            .any(|(i, step)| steps[..i].iter().any(|before| before.field == step.field));
         if twice {
-            return Err(ApiError::new(
-                ErrorCode::BadUserInput,
-                "`orderBy` names a field twice.",
+            return Err(bad("`orderBy` names a field twice."));
+        }
+        if steps.is_empty() {
+            steps.push(TaskOrder {
+                field: match search {
+                    Some(_) => TaskOrderField::Relevance,
+                    None => TaskOrderField::CreatedAt,
+                },
+                direction: OrderDirection::Desc,
+            });
+        }
+        let sort = Self { steps, search };
+        if sort.is_by_relevance() && sort.search.is_none() {
+            return Err(bad(
+                "`RELEVANCE` is an order of what `search` finds: give one.",
             ));
         }
-        Ok(Self(if order.is_empty() {
-            vec![TaskOrder {
-                field: TaskOrderField::CreatedAt,
-                direction: OrderDirection::Desc,
-            }]
-        } else {
-            order
-        }))
+        Ok(sort)
+    }
+
+    fn is_by_relevance(&self) -> bool {
+        let is = |step: &TaskOrder| step.field == TaskOrderField::Relevance;
+        self.steps.iter().any(is)
     }
 
     /// The name of the order, which its cursors carry.
     pub fn name(&self) -> String {
         let steps: Vec<String> = self
-            .0
+            .steps
             .iter()
             .map(|step| format!("{:?}{:?}", step.field, step.direction))
             .collect();
-        steps.join(",")
+        let mut name = steps.join(",");
+        if let Some(search) = self.search.as_ref().filter(|_| self.is_by_relevance()) {
+            name = format!("{name}:{}", search.name());
+        }
+        name
     }
 
     /// What to sort by.
     pub fn expressions(&self) -> Vec<(SimpleExpr, Order)> {
         let steps = self
-            .0
+            .steps
             .iter()
-            .map(|step| (step.field.expr(), step.direction.sql()));
+            .map(|step| (self.expr(step.field), step.direction.sql()));
         steps.chain([(Expr::col(Column::Id), self.tie())]).collect()
     }
 
     /// The keys of a row.
     pub fn keys(&self, task: &Model) -> SortKeys {
-        let values = self.0.iter().map(|step| match step.field {
+        let values = self.steps.iter().map(|step| match step.field {
             TaskOrderField::CreatedAt => SortValue::Time(task.created_at),
             TaskOrderField::UpdatedAt => SortValue::Time(task.updated_at),
             TaskOrderField::DueAt => SortValue::Time(task.due_order),
             TaskOrderField::Priority => SortValue::Rank(rank(task.priority)),
+            TaskOrderField::CompletedAt => SortValue::Time(completed_order(task.completed_at)),
+            TaskOrderField::Relevance => {
+                let rank = |search: &Search| search.rank(&task.title);
+                SortValue::Rank(self.search.as_ref().map_or(0, rank))
+            }
         });
         SortKeys(values.collect(), task.id)
     }
@@ -122,22 +151,27 @@ impl Sort {
     pub fn after(&self, SortKeys(values, id): SortKeys) -> Result<Vec<Key>, ApiError> {
         let mut keys = Vec::with_capacity(values.len() + 1);
         let mut values = values.into_iter();
-        for step in &self.0 {
+        for step in &self.steps {
             let last: Value = match (step.field, values.next()) {
-                (TaskOrderField::Priority, Some(SortValue::Rank(rank))) => rank.into(),
                 (
-                    TaskOrderField::CreatedAt | TaskOrderField::UpdatedAt | TaskOrderField::DueAt,
+                    TaskOrderField::Priority | TaskOrderField::Relevance,
+                    Some(SortValue::Rank(rank)),
+                ) => rank.into(),
+                (
+                    TaskOrderField::CreatedAt
+                    | TaskOrderField::UpdatedAt
+                    | TaskOrderField::DueAt
+                    | TaskOrderField::CompletedAt,
                     Some(SortValue::Time(at)),
                 ) if (1..=9_999).contains(&at.year()) => at.into(),
                 _ => {
-                    return Err(ApiError::new(
-                        ErrorCode::BadUserInput,
+                    return Err(bad(
                         "`after` is not a cursor of this list in this order. Start again without it.",
                     ));
                 }
             };
             keys.push(Key {
-                expr: step.field.expr(),
+                expr: self.expr(step.field),
                 order: step.direction.sql(),
                 last,
             });
@@ -150,29 +184,25 @@ impl Sort {
         Ok(keys)
     }
 
+    fn expr(&self, field: TaskOrderField) -> SimpleExpr {
+        match field {
+            TaskOrderField::CreatedAt => Expr::col(Column::CreatedAt),
+            TaskOrderField::UpdatedAt => Expr::col(Column::UpdatedAt),
+            TaskOrderField::DueAt => Expr::col(Column::DueOrder),
+            TaskOrderField::Priority => Expr::cust(PRIORITY_RANK),
+            TaskOrderField::CompletedAt => Expr::cust(COMPLETED_ORDER),
+            TaskOrderField::Relevance => self
+                .search
+                .as_ref()
+                .map_or(Expr::value(0), Search::rank_sql),
+        }
+    }
+
     /// Ids follow the direction of the first step, so that one index serves both.
     fn tie(&self) -> Order {
-        self.0
+        self.steps
             .first()
             .map_or(Order::Asc, |step| step.direction.sql())
-    }
-}
-
-impl TaskOrderField {
-    fn expr(self) -> SimpleExpr {
-        match self {
-            Self::CreatedAt => Expr::col(Column::CreatedAt),
-            Self::UpdatedAt => Expr::col(Column::UpdatedAt),
-            Self::DueAt => Expr::col(Column::DueOrder),
-            Self::Priority => {
-                let is = |priority: Priority| Expr::col(Column::Priority).eq(Value::from(priority));
-                CaseStatement::new()
-                    .case(is(Priority::Low), rank(Priority::Low))
-                    .case(is(Priority::Medium), rank(Priority::Medium))
-                    .finally(rank(Priority::High))
-                    .into()
-            }
-        }
     }
 }
 
@@ -183,6 +213,10 @@ impl OrderDirection {
             Self::Desc => Order::Desc,
         }
     }
+}
+
+fn bad(message: &str) -> ApiError {
+    ApiError::new(ErrorCode::BadUserInput, message)
 }
 
 fn rank(priority: Priority) -> i32 {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use chrono::{NaiveDate, SecondsFormat};
 use entity::task::{Model, Priority, Status};
 use entity::task_history::{self, Field};
-use entity::{EventId, TaskChangeId, TaskId, Timestamp, UserId, Viewer};
+use entity::{EventId, TaskChangeId, TaskId, Timestamp, UserId, Viewer, task_words};
 use sea_orm::Set;
 
 use super::events::{
@@ -40,6 +40,14 @@ impl Changed {
         !self.beside.is_empty()
             || before.is_none_or(|before| !differences(before, &self.after).is_empty())
     }
+
+    /// Whether the search must look at it again.
+    fn has_other_texts(&self) -> bool {
+        let same = |before: &Model| {
+            before.title == self.after.title && before.description == self.after.description
+        };
+        !self.before.as_ref().is_some_and(same)
+    }
 }
 
 /// A field that has another value: which, from what, to what, as clients see it.
@@ -71,6 +79,9 @@ pub async fn write(
         record.note(changed)?;
     }
     store::insert_history(tx, record.history).await?;
+    let reworded = changes.iter().filter(|changed| changed.has_other_texts());
+    let words = reworded.map(|changed| task_words::Model::of(&changed.after));
+    store::index_words(tx, words.collect()).await?;
     notifications::enqueue_dispatch(app, tx, record.mails).await?;
     record.log.write(tx, &app.bus).await
 }
@@ -162,7 +173,6 @@ impl Record<'_> {
                 self.note_assignee(before.assignee_id, after)?;
             }
         }
-        let now = self.tx.clock().now();
         for (field, old_value, new_value) in differences {
             self.history.push(task_history::ActiveModel {
                 id: Set(TaskChangeId(new_id(self.tx.clock()))),
@@ -171,7 +181,8 @@ impl Record<'_> {
                 field: Set(field),
                 old_value: Set(old_value),
                 new_value: Set(new_value),
-                created_at: Set(now),
+                // The moment the task says it was changed at.
+                created_at: Set(after.updated_at),
             });
         }
         Ok(())

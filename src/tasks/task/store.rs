@@ -1,8 +1,8 @@
 //! The statements about tasks.
 
 use entity::task::{Column, Entity, Model, seen_by};
-use entity::{TaskId, Timestamp, Viewer, project, task_history};
-use sea_orm::sea_query::{Expr, ExprTrait, Order, Query};
+use entity::{TaskId, Timestamp, Viewer, project, task_history, task_words};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
     IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
@@ -125,6 +125,25 @@ pub async fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) -> Re
     Ok(())
 }
 
+/// Tells the search the words of tasks that are new or have other texts now.
+pub async fn index_words(tx: &Tx, rows: Vec<task_words::Model>) -> Result<(), DbError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
+    let again = OnConflict::column(task_words::Column::TaskId)
+        .update_columns([
+            task_words::Column::TitleWords,
+            task_words::Column::DescriptionWords,
+        ])
+        .to_owned();
+    task_words::Entity::insert_many(rows)
+        .on_conflict(again)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// The name of a field in events: the one it is stored by.
 pub fn field_name(field: task_history::Field) -> String {
     field.to_value()
@@ -200,9 +219,9 @@ pub async fn find_all_visible(
         .await?)
 }
 
-fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, shelf: Shelf) -> Select<Entity> {
+fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, among: Shelf) -> Select<Entity> {
     let backend = db.get_database_backend();
-    match shelf {
+    match among {
         Shelf::Live => Entity::visible_to(viewer, backend),
         Shelf::Trash(since) => Entity::trash_of(viewer, backend, since),
     }
@@ -212,13 +231,13 @@ fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, shelf: Shelf) -> Select<E
 pub async fn list(
     db: &impl ConnectionTrait,
     viewer: &Viewer,
-    shelf: Shelf,
+    among: Shelf,
     filter: Condition,
     sort: &Sort,
     after: Option<&[keyset::Key]>,
     limit: u64,
 ) -> Result<Vec<Model>, DbError> {
-    let mut query = shelved(db, viewer, shelf).filter(filter);
+    let mut query = shelved(db, viewer, among).filter(filter);
     if let Some(keys) = after {
         query = query.filter(keyset::after(keys));
     }
@@ -232,10 +251,10 @@ pub async fn list(
 pub async fn count(
     db: &impl ConnectionTrait,
     viewer: &Viewer,
-    shelf: Shelf,
+    among: Shelf,
     filter: Condition,
 ) -> Result<u64, DbError> {
-    Ok(shelved(db, viewer, shelf).filter(filter).count(db).await?)
+    Ok(shelved(db, viewer, among).filter(filter).count(db).await?)
 }
 
 /// The sub-tasks of these tasks that the viewer may see and that are not disabled.

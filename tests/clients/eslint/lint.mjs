@@ -29,8 +29,12 @@ const RULES = {
   ],
   // Lists are read forward only. Relay's specification asks for one direction or both.
   "@graphql-eslint/relay-arguments": ["error", { includeBoth: false }],
-  // `userErrors` is short and has no pages, and `nodes` stands beside `edges`.
-  "@graphql-eslint/relay-edge-types": ["error", { listTypeCanWrapOnlyEdgeType: false }],
+  // `userErrors` is short and has no pages, and `nodes` stands beside `edges`. A member of a project
+  // is no object of its own: the person is. Whatever has an id is a Node, another test says.
+  "@graphql-eslint/relay-edge-types": [
+    "error",
+    { listTypeCanWrapOnlyEdgeType: false, shouldImplementNode: false },
+  ],
   // It takes `username` for a "name" behind the type's own name. It is one word.
   "@graphql-eslint/no-typename-prefix": "off",
 };

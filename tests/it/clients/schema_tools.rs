@@ -116,7 +116,7 @@ async fn graphql_eslint_finds_what_is_wrong_with_a_schema() {
             "13 strict-id-in-types",
             "15 naming-convention",
             "21 relay-connection-types",
-            "27 relay-edge-types",
+            "29 relay-edge-types",
         ]
     );
 }

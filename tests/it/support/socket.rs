@@ -60,6 +60,14 @@ impl Socket {
         socket
     }
 
+    /// Opens a socket without a token.
+    pub async fn anonymous(address: SocketAddr) -> Self {
+        let mut socket = Self::open(address).await;
+        socket.send(json!({"type": "connection_init"})).await;
+        assert_eq!(socket.next().await["type"], "connection_ack");
+        socket
+    }
+
     pub async fn send(&mut self, message: Value) {
         self.send_text(&message.to_string()).await;
     }

@@ -1,6 +1,6 @@
 //! Changing the fields of tasks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql::MaybeUndefined;
 use entity::task::{Model, Priority, Status, due_order};

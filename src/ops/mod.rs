@@ -1,0 +1,3 @@
+//! What an operator does that no user can.
+
+pub mod demo;

@@ -36,6 +36,7 @@ mod lockout;
 mod mail;
 mod matrix;
 mod migrations;
+mod model;
 mod nodes;
 mod passwords;
 mod people;

@@ -171,11 +171,19 @@ impl World {
                 (*by, "updateTask", input)
             }
             Step::Enable { by, task, enabled } => {
-                let field = if *enabled { "enableTask" } else { "disableTask" };
+                let field = if *enabled {
+                    "enableTask"
+                } else {
+                    "disableTask"
+                };
                 (*by, field, json!({"id": self.task(*task)}))
             }
             Step::Delete { by, task, deleted } => {
-                let field = if *deleted { "deleteTask" } else { "restoreTask" };
+                let field = if *deleted {
+                    "deleteTask"
+                } else {
+                    "restoreTask"
+                };
                 (*by, field, json!({"id": self.task(*task)}))
             }
             Step::Comment { by, task } => {
@@ -235,11 +243,18 @@ impl World {
     async fn ask_raw(&self, by: usize, field: &str, input: Value) -> Value {
         let (first, rest) = field.split_at(1);
         let ty = format!("{}{rest}Input", first.to_uppercase());
-        let more = if field == "createTask" { "task { id }" } else { "" };
+        let more = if field == "createTask" {
+            "task { id }"
+        } else {
+            ""
+        };
         let query = format!(
             "mutation($input: {ty}!) {{ {field}(input: $input) {{ {more} userErrors {{ code message }} }} }}"
         );
-        self.people[by].graphql(&query, json!({"input": input})).await.body
+        self.people[by]
+            .graphql(&query, json!({"input": input}))
+            .await
+            .body
     }
 
     /// Whether everybody sees what the model says, and nothing else.
@@ -248,7 +263,8 @@ impl World {
             id title status priority enabled version number completedAt assignee { id } parent { id }
             comments { totalCount } subtasks(first: 100) { totalCount nodes { id } }
             viewerCanUpdate viewerCanDelete viewerCanComment } } }";
-        let all = json!({"filter": {"or": [{"enabled": {"eq": true}}, {"enabled": {"eq": false}}]}});
+        let all =
+            json!({"filter": {"or": [{"enabled": {"eq": true}}, {"enabled": {"eq": false}}]}});
         for (who, person) in self.people.iter().enumerate() {
             let reply = person.graphql(query, all.clone()).await;
             if reply.body["errors"].is_array() {
@@ -257,14 +273,19 @@ impl World {
             let nodes = reply.body["data"]["tasks"]["nodes"].as_array().cloned();
             let nodes = nodes.unwrap_or_default();
             for (at, id) in self.tasks.iter().enumerate() {
-                let seen = nodes.iter().find(|node| node["id"] == **id);
+                let mut seen = nodes.iter().find(|node| node["id"] == **id).cloned();
+                if let Some(node) = &mut seen {
+                    node["completedAt"] = json!(node["completedAt"].is_string());
+                }
                 let expected = self.as_told(model, who, at);
                 // An administrator sees other runs, too.
                 if who == ADMIN && seen.is_none() && nodes.len() == 100 {
                     continue;
                 }
-                if seen.cloned() != expected {
-                    return Err(format!("{who} sees task {at} as {seen:#?}, not as {expected:#?}"));
+                if seen != expected {
+                    return Err(format!(
+                        "{who} sees task {at} as {seen:#?}, not as {expected:#?}"
+                    ));
                 }
                 let by_id = "query($id: ID!) { task(id: $id) { id } }";
                 let reply = person.graphql(by_id, json!({"id": id})).await;
@@ -273,7 +294,9 @@ impl World {
                     return Err(format!("{who} asks for task {at}: {reply:?}"));
                 }
             }
-            let count = (0..self.tasks.len()).filter(|at| model.sees(who, *at)).count();
+            let count = (0..self.tasks.len())
+                .filter(|at| model.sees(who, *at))
+                .count();
             if who != ADMIN && reply.body["data"]["tasks"]["totalCount"] != count {
                 return Err(format!("{who} should see {count}: {:#}", reply.body));
             }
@@ -288,7 +311,8 @@ impl World {
         let parent = task.parent.filter(|parent| model.sees(who, *parent));
         // The newest first or last is not the point here.
         let parts: Vec<_> = (0..model.tasks.len())
-            .filter(|part| model.tasks[*part].parent == Some(at) && model.sees(who, *part))
+            .filter(|part| model.tasks[*part].parent == Some(at) && model.tasks[*part].enabled)
+            .filter(|part| model.sees(who, *part))
             .map(|part| json!({"id": self.tasks[part]}))
             .collect();
         Some(json!({
@@ -299,7 +323,7 @@ impl World {
             "enabled": task.enabled,
             "version": task.version,
             "number": task.number,
-            "completedAt": null,
+            "completedAt": task.status == 2,
             "assignee": task.assignee.map(|who| json!({"id": self.people[who].id})),
             "parent": parent.map(|parent| json!({"id": self.tasks[parent]})),
             "comments": {"totalCount": task.comments},

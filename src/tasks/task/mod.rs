@@ -8,6 +8,7 @@ mod filter;
 mod mutation;
 mod mutation_state;
 mod order;
+mod query;
 mod record;
 mod search;
 mod service;
@@ -18,13 +19,14 @@ mod subtask;
 
 use super::TaskError;
 
+pub use self::api::Task;
 pub(super) use self::api::required_user;
-pub use self::api::{Task, TaskQuery, find_task, find_tasks};
 pub use self::batch::TaskBatchMutation;
 pub use self::events::TaskAssigned;
 pub use self::field::TaskField;
 pub use self::mutation::TaskMutation;
 pub use self::mutation_state::TaskStateMutation;
+pub use self::query::{TaskQuery, find_task, find_tasks};
 pub(super) use self::record::Difference;
 pub use self::service::empty_trash;
 pub(super) use self::service::{allow, input_hash, key_problems, no_account, refuse};

@@ -3,8 +3,9 @@
 use async_graphql::{Context, Enum, ID, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::task_history::Field;
-use entity::{ProjectId, TaskId, UserId, Viewer, event, task, user};
+use entity::{CommentId, ProjectId, TaskId, UserId, Viewer, event, task, user};
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 
 use super::api::Task;
 use super::events::{
@@ -18,6 +19,7 @@ use crate::app::{App, AppExt};
 use crate::db::DbError;
 use crate::events::{Cursor, Entry, Event, FollowError, Start, project_stream, task_stream};
 use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind};
+use crate::tasks::comment::{self, Comment};
 use crate::tasks::project;
 
 /// What happened to a task.
@@ -58,6 +60,9 @@ pub struct TaskChangedEvent {
     task_id: ID,
     /// The task as it is now; null when it is deleted.
     task: Option<Task>,
+    /// What was said, as it is now, when it was `COMMENTED` or `COMMENT_UPDATED`; null when the
+    /// comment is deleted.
+    comment: Option<Comment>,
     /// The fields that have new values, when it was `UPDATED`, `ASSIGNED` or `UNASSIGNED`.
     fields: Vec<TaskField>,
     /// Who did it; null when their account is gone.
@@ -167,15 +172,19 @@ async fn tell(
     {
         return Ok(None);
     }
-    let (task, by) = app
+    let (task, comment, by) = app
         .db
         .read(|db| async move {
             let task = look(&db, viewer, subject, about.task_id).await?;
+            let comment = match about.comment_id {
+                Some(comment) => comment::find(&db, comment).await?,
+                None => None,
+            };
             let by = match (about.task_id, event.actor_id) {
                 (Some(_), Some(actor)) => by(&db, actor).await?,
                 _ => None,
             };
-            Ok::<_, TaskError>((task, by))
+            Ok::<_, TaskError>((task, comment, by))
         })
         .await?;
     let Some(task_id) = about.task_id else {
@@ -187,6 +196,9 @@ async fn tell(
         cursor: cursor.encode(),
         kind,
         task_id: Kind::Task.encode(task_id.0),
+        comment: comment
+            .zip(task.clone())
+            .map(|(comment, task)| Comment::new(comment, task)),
         task: task.map(Task),
         fields: fields(kind, &event),
         changed_by: by.map(User::new),
@@ -228,15 +240,22 @@ async fn by(
 /// topics: during an upgrade the two are followed side by side.
 struct About {
     task_id: Option<TaskId>,
+    /// Of what was said.
+    comment_id: Option<CommentId>,
 }
 
 impl About {
     fn read(event: &event::Model) -> Self {
-        let id = event.payload.get("task_id");
         Self {
-            task_id: id.and_then(|id| serde_json::from_value(id.clone()).ok()),
+            task_id: id(event, "task_id"),
+            comment_id: id(event, "comment_id"),
         }
     }
+}
+
+fn id<T: DeserializeOwned>(event: &event::Model, name: &str) -> Option<T> {
+    let id = event.payload.get(name)?;
+    serde_json::from_value(id.clone()).ok()
 }
 
 /// What an event is called here. A topic that this server does not know is an update without

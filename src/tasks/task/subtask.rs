@@ -6,7 +6,8 @@ use async_graphql::Context;
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use entity::TaskId;
 
-use super::api::{Task, TaskConnectionFields, find_tasks};
+use super::api::Task;
+use super::query::{TaskConnectionFields, find_tasks};
 use super::store::{self, SubtaskKeys};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, Loader, OpaqueCursor, PageArgs};

@@ -122,7 +122,11 @@ impl Model {
     }
 
     fn role(&self, who: usize) -> Option<u8> {
-        if who == OWNER { Some(IS_OWNER) } else { self.roles[who] }
+        if who == OWNER {
+            Some(IS_OWNER)
+        } else {
+            self.roles[who]
+        }
     }
 
     fn may(&self, who: usize, at: usize, role: u8, assignee: bool) -> bool {
@@ -155,21 +159,34 @@ impl Model {
     }
 
     fn visible(&self, who: usize, at: usize) -> Outcome {
-        if self.sees(who, at) { Ok(()) } else { Err("NOT_FOUND") }
+        if self.sees(who, at) {
+            Ok(())
+        } else {
+            Err("NOT_FOUND")
+        }
     }
 
     fn editable(&self, who: usize, at: usize) -> Outcome {
         self.visible(who, at)?;
-        if self.may_edit(who, at) { Ok(()) } else { Err("FORBIDDEN") }
+        if self.may_edit(who, at) {
+            Ok(())
+        } else {
+            Err("FORBIDDEN")
+        }
     }
 
     fn enabled(&self, at: usize) -> Outcome {
-        if self.tasks[at].enabled { Ok(()) } else { Err("DISABLED") }
+        if self.tasks[at].enabled {
+            Ok(())
+        } else {
+            Err("DISABLED")
+        }
     }
 
     /// Whether a task, or a new one, may become a part of another.
     fn may_join(&self, who: usize, part: Option<usize>, in_project: bool, whole: usize) -> Outcome {
         self.editable(who, whole)?;
+        self.enabled(whole)?;
         if self.tasks[whole].number.is_some() != in_project {
             return Err("INVALID");
         }
@@ -207,6 +224,16 @@ impl Model {
         task.version += i32::from(before != after);
     }
 
+    /// Changes a task that takes no change while it is disabled.
+    fn set(&mut self, at: usize, change: impl FnOnce(&mut Task)) -> Outcome {
+        let version = self.tasks[at].version;
+        self.change(at, change);
+        if self.tasks[at].version == version {
+            return Ok(());
+        }
+        self.enabled(at)
+    }
+
     fn step(&mut self, step: &Step) -> Outcome {
         match step {
             Step::Create {
@@ -222,18 +249,14 @@ impl Model {
                 is_current,
             } => {
                 self.editable(*by, *task)?;
-                self.enabled(*task)?;
                 if *is_current == Some(false) {
                     return Err("CONFLICT");
                 }
-                self.change(*task, |task| task.title = *title);
-                Ok(())
+                self.set(*task, |task| task.title = *title)
             }
             Step::Status { by, task, status } => {
                 self.editable(*by, *task)?;
-                self.enabled(*task)?;
-                self.change(*task, |task| task.status = *status);
-                Ok(())
+                self.set(*task, |task| task.status = *status)
             }
             Step::Assign { by, task, to } => {
                 self.editable(*by, *task)?;
@@ -249,13 +272,13 @@ impl Model {
             }
             Step::Move { by, task, parent } => {
                 self.editable(*by, *task)?;
-                self.enabled(*task)?;
                 if let Some(parent) = parent.filter(|_| self.tasks[*task].parent != *parent) {
+                    self.editable(*by, parent)?;
+                    self.enabled(*task)?;
                     let in_project = self.tasks[*task].number.is_some();
                     self.may_join(*by, Some(*task), in_project, parent)?;
                 }
-                self.change(*task, |task| task.parent = *parent);
-                Ok(())
+                self.set(*task, |task| task.parent = *parent)
             }
             Step::Enable { by, task, enabled } => {
                 self.editable(*by, *task)?;
@@ -341,14 +364,11 @@ impl Model {
         for at in tasks {
             self.editable(by, *at)?;
         }
-        for at in tasks {
-            self.enabled(*at)?;
-        }
         if !is_current {
             return Err("CONFLICT");
         }
         for at in tasks {
-            self.change(*at, |task| task.is_high = true);
+            self.set(*at, |task| task.is_high = true)?;
         }
         Ok(())
     }

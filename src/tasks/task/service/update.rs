@@ -1,6 +1,6 @@
 //! Changing the fields of tasks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use async_graphql::MaybeUndefined;
 use entity::task::{Model, Priority, Status, due_order};

@@ -242,3 +242,34 @@ async fn the_command_seeds_and_a_token_lets_in(#[values(Embedded, Full)] mode: M
         "{reply:#}"
     );
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_small_team_is_a_team_and_a_taken_name_makes_none(#[values(Embedded, Full)] mode: Mode) {
+    for tasks in 1..=3 {
+        let app = TestApp::start(mode).await;
+        let small = Plan {
+            users: 2,
+            tasks,
+            ..plan(&app, 1)
+        };
+        seed(&app, &small).await.unwrap();
+        assert_eq!(rows_of(&app, "tasks").await, tasks);
+    }
+    let app = TestApp::start(mode).await;
+    // Neither the first nor the user name, but the address of the last.
+    app.person("ada").await;
+    app.execute("UPDATE users SET email = 'user60@example.org', email_norm = 'user60@example.org'")
+        .await;
+    let refused = seed(&app, &plan(&app, 1)).await;
+    assert!(
+        matches!(refused, Err(DemoError::AlreadyThere)),
+        "{refused:?}"
+    );
+    assert_eq!(rows_of(&app, "users").await, 1);
+}
+
+async fn rows_of(app: &TestApp, table: &str) -> usize {
+    let count = app.number(&format!("SELECT count(*) FROM {table}")).await;
+    usize::try_from(count).unwrap()
+}

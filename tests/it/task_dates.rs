@@ -153,3 +153,26 @@ async fn what_the_calendar_does_not_have_is_refused_by_the_name_of_its_field(
     }
     assert_eq!(app.number("SELECT count(*) FROM tasks").await, 0);
 }
+
+#[rstest]
+#[tokio::test]
+async fn the_mail_says_the_day_or_the_point_in_time(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    for (name, value, said) in [
+        ("dueDate", "2026-12-24", "24 December 2026"),
+        (
+            "dueAt",
+            "2026-12-25T18:00:00Z",
+            "25 December 2026, 18:00 UTC",
+        ),
+    ] {
+        let mut task = json!({"title": name, "assigneeId": bob.id});
+        task[name] = json!(value);
+        ada.creates(task).await;
+        app.work().await;
+        let mails = app.mails();
+        let mail = mails.iter().find(|mail| mail.contains(said));
+        assert!(mail.is_some(), "{said} in {mails:#?}");
+    }
+}

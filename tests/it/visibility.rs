@@ -359,3 +359,41 @@ async fn who_may_see_it_may_follow_it(#[values(Embedded, Full)] mode: Mode) {
         }
     }
 }
+
+/// Else a list with something forbidden in it would tell which of the others exist.
+#[rstest]
+#[tokio::test]
+async fn what_cannot_be_seen_is_as_what_is_not_there_in_a_list_with_others(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let project = ada.creates_project("OPS").await;
+    ada.adds_member(&project, &bob, "VIEWER").await;
+    let input = json!({"title": "Seen", "projectId": project});
+    let seen = ada.creates(input).await;
+    let hidden = ada.creates(json!({"title": "Hidden"})).await;
+    let nothing = "task_01h455vb4pex5vsknk084sn02q";
+    for other in [hidden.as_str(), nothing] {
+        for (field, input) in [
+            (
+                "updateTasks",
+                [&seen, other].map(|id| json!({"id": id, "title": "x"})),
+            ),
+            (
+                "createTasks",
+                [&seen, other].map(|id| json!({"title": "x", "parentId": id})),
+            ),
+        ] {
+            let (first, rest) = field.split_at(1);
+            let ty = format!("{}{rest}Input", first.to_uppercase());
+            let query = format!(
+                "mutation($input: {ty}!) {{ {field}(input: $input) {{ userErrors {{ code }} }} }}"
+            );
+            let reply = bob
+                .graphql(&query, json!({"input": {"tasks": input}}))
+                .await;
+            assert_eq!(reply.code(), "NOT_FOUND", "{field} {other}");
+        }
+    }
+}

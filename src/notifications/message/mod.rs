@@ -3,6 +3,7 @@
 mod account;
 mod task;
 
+use chrono::NaiveDate;
 use entity::{Timestamp, delivery, event, user};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,6 +101,11 @@ const MAX_NAME: usize = 100;
 /// A name as it stands in a text: nobody's name may look like a line of ours.
 fn one_line(name: &str) -> String {
     email::one_line(name, MAX_NAME)
+}
+
+/// A day as people read it.
+fn day(day: NaiveDate) -> String {
+    day.format("%-d %B %Y").to_string()
 }
 
 fn point_in_time(at: Timestamp) -> String {

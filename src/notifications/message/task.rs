@@ -4,7 +4,7 @@ use entity::task::Priority;
 use entity::{event, user};
 use serde::Serialize;
 
-use super::{ComposeError, Decision, one_line, own_address, payload, point_in_time, rendered};
+use super::{ComposeError, Decision, day, one_line, own_address, payload, point_in_time, rendered};
 use crate::accounts;
 use crate::app::App;
 use crate::db::DbError;
@@ -70,7 +70,7 @@ pub(super) async fn assigned(
             Priority::Medium => "medium",
             Priority::High => "high",
         },
-        due: task.due_at.map(point_in_time),
+        due: task.due_at.map(point_in_time).or(task.due_on.map(day)),
         task_id: &Kind::Task.encode(task.id.0),
         public_url: app.settings.public_url(),
     };

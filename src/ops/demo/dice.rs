@@ -23,10 +23,10 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below this one, which is not 0 and less than 2³².
+    /// A number below this one, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
-        let end = end as u64;
-        usize::try_from(((self.next() >> 32) * end) >> 32).unwrap_or_default()
+        let scaled = (u128::from(self.next()) * end as u128) >> 64;
+        usize::try_from(scaled).unwrap_or_default()
     }
 
     /// A number from the first to the last, both included.

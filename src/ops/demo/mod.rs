@@ -60,6 +60,14 @@ impl WriteError for DemoError {
     }
 }
 
+/// Somebody may have one of many names that were not looked for.
+fn taken(error: DbError) -> DemoError {
+    match error.unique_violation() {
+        Some(_) => DemoError::AlreadyThere,
+        None => error.into(),
+    }
+}
+
 /// How many tasks are made between two looks at the progress.
 const BATCH: usize = 1_000;
 
@@ -88,11 +96,11 @@ pub async fn seed(
             let (mut users, mut labels) = (Rows::default(), Rows::default());
             let (mut projects, mut members) = (Rows::default(), Rows::default());
             users.extend(team.users.iter().cloned());
-            users.write(&tx, true).await?;
+            users.write(&tx, true).await.map_err(taken)?;
             labels.extend(team.labels.iter().cloned());
-            labels.write(&tx, true).await?;
+            labels.write(&tx, true).await.map_err(taken)?;
             projects.extend(team.projects.iter().cloned());
-            projects.write(&tx, true).await?;
+            projects.write(&tx, true).await.map_err(taken)?;
             members.extend(team.members.iter().cloned());
             members.write(&tx, true).await?;
 

@@ -1,7 +1,7 @@
 //! What can be done with labels: one function a command, and the labels of tasks, which change with
 //! their task.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use entity::label::Model;
 use entity::task_history::Field;
@@ -168,16 +168,16 @@ pub fn problems(labels: Option<&BTreeSet<LabelId>>) -> Option<UserError> {
 pub async fn keep(
     tx: &Tx,
     labels: impl Iterator<Item = &BTreeSet<LabelId>>,
-) -> Result<HashSet<LabelId>, DbError> {
+) -> Result<BTreeSet<LabelId>, DbError> {
     let all: BTreeSet<LabelId> = labels.flatten().copied().collect();
     if all.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(BTreeSet::new());
     }
     store::keep(tx, all.into_iter().collect()).await
 }
 
 /// The first of these labels that does not exist, as a problem.
-pub fn unknown(labels: &BTreeSet<LabelId>, known: &HashSet<LabelId>) -> Option<UserError> {
+pub fn unknown(labels: &BTreeSet<LabelId>, known: &BTreeSet<LabelId>) -> Option<UserError> {
     let unknown = labels.iter().find(|label| !known.contains(label))?;
     let id = Kind::Label.encode(unknown.0);
     let message = format!("There is no label `{}`.", id.as_str());
@@ -194,6 +194,9 @@ pub async fn replace(
     tx: &Tx,
     wanted: &BTreeMap<TaskId, BTreeSet<LabelId>>,
 ) -> Result<HashMap<TaskId, Difference>, DbError> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
     let none = BTreeSet::new();
     let before = store::of_tasks(tx.conn(), wanted.keys().copied().collect()).await?;
     let before = |task| before.get(task).unwrap_or(&none);

@@ -1,6 +1,6 @@
 //! The statements about labels.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use entity::label::{Column, Entity, Model};
 use entity::{LabelId, TaskId, task_label};
@@ -59,7 +59,7 @@ pub async fn find_many(
 }
 
 /// The ids of those of these labels that there are. They stay until the end of the transaction.
-pub async fn keep(tx: &Tx, ids: Vec<LabelId>) -> Result<HashSet<LabelId>, DbError> {
+pub async fn keep(tx: &Tx, ids: Vec<LabelId>) -> Result<BTreeSet<LabelId>, DbError> {
     let labels = Entity::find()
         .filter(Column::Id.is_in(ids))
         .order_by(Column::Id, Order::Asc)

@@ -86,6 +86,10 @@ impl TaskConnectionFields {
 #[derive(Debug, Default)]
 pub struct TaskQuery;
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is an argument of a field in GraphQL"
+)]
 #[Object]
 impl TaskQuery {
     /// One task, by its id or by its key: exactly one of the two.

@@ -9,7 +9,7 @@ export default {
       preset: "client",
       presetConfig: { fragmentMasking: { unmaskFunctionName: "readFragment" } },
       config: {
-        scalars: { DateTime: "string" },
+        scalars: { DateTime: "string", Date: "string" },
         // A scalar that is not named above is an error, not `any`.
         strictScalars: true,
         useTypeImports: true,

@@ -76,12 +76,6 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
-        "createProject",
-        SignedIn,
-        "createProject(input: {key: \"X1\", name: \"x\"}) { project { id } }",
-    ),
-    (
-        "mutation",
         "createComment",
         SignedIn,
         "createComment(input: {taskId: $task, body: \"x\"}) { comment { id } }",
@@ -91,6 +85,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "createLabel",
         SignedIn,
         "createLabel(input: {name: \"x\"}) { label { id } }",
+    ),
+    (
+        "mutation",
+        "createProject",
+        SignedIn,
+        "createProject(input: {key: \"X1\", name: \"x\"}) { project { id } }",
     ),
     (
         "mutation",

@@ -132,6 +132,7 @@ pub fn sample(world: &World, n: u32, parents: &[TaskId]) -> impl Strategy<Value 
 }
 
 /// A filter of one field or two, or of filters.
+#[expect(clippy::too_many_lines, reason = "a list of all fields")]
 pub fn filter(world: &World) -> BoxedStrategy<Value> {
     let choices = |values: Vec<Value>, nullable: bool| {
         let list = prop::collection::vec(pick(&values), 0..3);
@@ -299,15 +300,30 @@ pub fn holds(world: &World, sample: &Sample, filter: &Value) -> bool {
                 is,
             ),
             "startAt" => compared(
-                task.start_at.or(task.start_on.map(|day| world.begin(day))),
+                task.start_at
+                    .or(task.start_on.map(|day| world.begin(day)))
+                    .as_ref(),
                 is,
             ),
-            "dueAt" => compared(task.due_at.or(task.due_on.map(|day| world.end(day))), is),
-            "completedAt" => compared(task.completed_at, is),
-            "createdAt" => compared(Some(task.created_at), is),
-            "updatedAt" => compared(Some(task.updated_at), is),
-            "startDate" => compared(task.start_on.or(task.start_at.map(|at| world.day(at))), is),
-            "dueDate" => compared(task.due_on.or(task.due_at.map(|at| world.day(at))), is),
+            "dueAt" => compared(
+                task.due_at
+                    .or(task.due_on.map(|day| world.end(day)))
+                    .as_ref(),
+                is,
+            ),
+            "completedAt" => compared(task.completed_at.as_ref(), is),
+            "createdAt" => compared(Some(&task.created_at), is),
+            "updatedAt" => compared(Some(&task.updated_at), is),
+            "startDate" => compared(
+                task.start_on
+                    .or(task.start_at.map(|at| world.day(at)))
+                    .as_ref(),
+                is,
+            ),
+            "dueDate" => compared(
+                task.due_on.or(task.due_at.map(|at| world.day(at))).as_ref(),
+                is,
+            ),
             "isOverdue" => json!(is_overdue(world, task)) == *is,
             "title" => task
                 .title
@@ -339,13 +355,13 @@ fn one_of(values: &[Value], is: &Value) -> bool {
         })
 }
 
-fn compared<T: PartialOrd + std::str::FromStr>(value: Option<T>, is: &Value) -> bool {
+fn compared<T: PartialOrd + std::str::FromStr>(value: Option<&T>, is: &Value) -> bool {
     is.as_object().unwrap().iter().all(|(op, with)| {
         if op == "isNull" {
             return json!(value.is_none()) == *with;
         }
         let with = with.as_str().unwrap().parse::<T>().ok().unwrap();
-        value.as_ref().is_some_and(|value| match op.as_str() {
+        value.is_some_and(|value| match op.as_str() {
             "lt" => *value < with,
             "lte" => *value <= with,
             "gt" => *value > with,

@@ -208,7 +208,7 @@ impl TaskFilter {
     fn title(&self, all: &mut Terms<'_>) -> Added {
         let Some(is) = &self.title else { return Ok(()) };
         if let Some(text) = &is.eq {
-            all.add(Column::Title.eq(text))?;
+            all.add(Column::Title.eq(search_text(text)?))?;
         }
         if let Some(text) = &is.contains {
             let text = search_text(text)?.to_ascii_lowercase();

@@ -57,9 +57,14 @@ pub async fn allow_all(
     let projects = projects.into_iter().collect();
     let standings = project::standings(tx, projects, viewer.user_id).await?;
     let standing = |task: &Model| task.project_id.and_then(|id| standings.get(&id).copied());
-    for task in tasks {
-        let role = standing(task).and_then(|standing| standing.role);
-        policy::check(policy::actors(viewer, task, role), command, Kind::Task)?;
+    let role = |task: &Model| standing(task).and_then(|standing| standing.role);
+    let actors = |task| policy::actors(viewer, task, role(task));
+    // What cannot be seen comes first, wherever it stands in a list: else the answer to a list with
+    // something forbidden would tell which of the others exist.
+    for command in [Command::See, command] {
+        for task in tasks {
+            policy::check(actors(task), command, Kind::Task)?;
+        }
     }
     let is_archived = |task| standing(task).is_some_and(|standing| standing.is_archived);
     if command != Command::See && tasks.iter().any(is_archived) {

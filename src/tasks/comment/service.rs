@@ -15,7 +15,9 @@ use crate::events::{self, Event, Log};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::TaskError;
 use crate::tasks::policy::Command;
-use crate::tasks::task::{allow, find_visible, input_hash, key_problems, lock, no_account, refuse};
+use crate::tasks::task::{
+    allow, find_visible, input_hash, key_problems, lock, no_account, problem, refuse,
+};
 use crate::tasks::watcher::{self, Audience};
 
 const BODY_CHARS: usize = 10_000;
@@ -189,18 +191,14 @@ fn body_problems(body: &str) -> Option<UserError> {
     } else {
         return None;
     };
-    Some(invalid(message, "body"))
+    Some(problem(message, "body"))
 }
 
 fn mention_problems(ids: &[UserId]) -> Option<UserError> {
     (ids.len() > MOST_MENTIONS).then(|| {
         let message = format!("A comment mentions at most {MOST_MENTIONS} people.");
-        invalid(message, "mentionIds")
+        problem(message, "mentionIds")
     })
-}
-
-fn invalid(message: impl Into<String>, field: &str) -> UserError {
-    UserError::new(UserErrorCode::Invalid, message, &["input", field])
 }
 
 /// The answer of the first use of an idempotency key, as the comment is now.
@@ -278,7 +276,7 @@ async fn known(tx: &Tx, ids: &BTreeSet<UserId>) -> Result<(), TaskError> {
         return Ok(());
     }
     let message = "Some of these people are not on this server.";
-    Err(TaskError::Refused(vec![invalid(message, "mentionIds")]))
+    Err(TaskError::Refused(vec![problem(message, "mentionIds")]))
 }
 
 /// Who is named in a text.

@@ -13,7 +13,7 @@ use crate::db::{DbError, Tx, new_id};
 use crate::delivery::email::is_unseen;
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::TaskError;
-use crate::tasks::task::{Difference, no_account, refuse};
+use crate::tasks::task::{Difference, no_account, problem, refuse};
 
 const NAME_CHARS: usize = 50;
 /// The colour of a label for which none was chosen.
@@ -123,7 +123,7 @@ fn name_problems(name: &str) -> Option<UserError> {
     let deceives = |c: char| c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}');
     let good = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(deceives);
     (!good).then(|| {
-        invalid(
+        problem(
             format!("The name of a label is one line of 1 to {NAME_CHARS} characters, none of them invisible."),
             "name",
         )
@@ -134,11 +134,7 @@ fn color_problems(color: &str) -> Option<UserError> {
     let digits = color.strip_prefix('#');
     let good = digits
         .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|c| c.is_ascii_hexdigit()));
-    (!good).then(|| invalid("A color is written as `#rrggbb`.".to_owned(), "color"))
-}
-
-fn invalid(message: String, field: &str) -> UserError {
-    UserError::new(UserErrorCode::Invalid, message, &["input", field])
+    (!good).then(|| problem("A color is written as `#rrggbb`.".to_owned(), "color"))
 }
 
 fn taken(error: DbError) -> TaskError {
@@ -157,7 +153,7 @@ pub fn problems(labels: Option<&BTreeSet<LabelId>>) -> Option<UserError> {
     let many = labels.is_some_and(|labels| labels.len() > MOST);
     many.then(|| {
         let message = format!("A task has at most {MOST} labels.");
-        invalid(message, "labelIds")
+        problem(message, "labelIds")
     })
 }
 
@@ -181,7 +177,7 @@ pub fn unknown(labels: &BTreeSet<LabelId>, known: &BTreeSet<LabelId>) -> Option<
     let unknown = labels.iter().find(|label| !known.contains(label))?;
     let id = Kind::Label.encode(unknown.0);
     let message = format!("There is no label `{}`.", id.as_str());
-    Some(invalid(message, "labelIds"))
+    Some(problem(message, "labelIds"))
 }
 
 /// Gives tasks, which must be locked, exactly these labels, which must have been checked. A handful

@@ -1,13 +1,14 @@
 //! Changing projects, in GraphQL.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, SimpleObject};
-use entity::{ProjectId, UserId, project, project_member};
+use entity::{ProjectId, UserId, project};
 
 use super::TaskError;
 use super::api::{Project, ProjectMember, ProjectRole};
 use super::service::{self, Changes, NewProject};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, Kind, UserError, UserErrorCode};
+use crate::tasks::error::told;
 
 /// The project to make.
 #[derive(InputObject)]
@@ -229,7 +230,7 @@ impl ProjectMutation {
         let viewer = ctx.viewer()?;
         let (id, user) = (project_id(&input.project_id)?, user_id(&input.user_id)?);
         let result = service::add_member(ctx.app(), viewer, id, user, input.role.into()).await;
-        let (member, user_errors) = member_payload(result)?;
+        let (member, user_errors) = told(result.map(ProjectMember))?;
         Ok(AddProjectMemberPayload {
             member,
             user_errors,
@@ -245,7 +246,7 @@ impl ProjectMutation {
         let viewer = ctx.viewer()?;
         let (id, user) = (project_id(&input.project_id)?, user_id(&input.user_id)?);
         let result = service::update_member(ctx.app(), viewer, id, user, input.role.into()).await;
-        let (member, user_errors) = member_payload(result)?;
+        let (member, user_errors) = told(result.map(ProjectMember))?;
         Ok(UpdateProjectMemberPayload {
             member,
             user_errors,
@@ -280,8 +281,6 @@ fn payload(
     result: Result<project::Model, TaskError>,
 ) -> Result<(Option<Project>, Vec<UserError>), ApiError> {
     match result {
-        Ok(project) => Ok((Some(Project(project)), Vec::new())),
-        Err(TaskError::Refused(errors)) => Ok((None, errors)),
         Err(TaskError::ProjectConflict(now)) => {
             let error = UserError::new(
                 UserErrorCode::Conflict,
@@ -293,17 +292,7 @@ fn payload(
             );
             Ok((Some(Project(*now)), vec![error]))
         }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn member_payload(
-    result: Result<project_member::Model, TaskError>,
-) -> Result<(Option<ProjectMember>, Vec<UserError>), ApiError> {
-    match result {
-        Ok(member) => Ok((Some(ProjectMember(member)), Vec::new())),
-        Err(TaskError::Refused(errors)) => Ok((None, errors)),
-        Err(error) => Err(error.into()),
+        result => told(result.map(Project)),
     }
 }
 

@@ -19,9 +19,9 @@ use crate::db::{DbError, Tx, new_id};
 use crate::events::{Event, Log, project_stream};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::policy::{self, Command};
+use crate::tasks::task::{description_problems, no_account, problem, refuse};
 
 const NAME_CHARS: usize = 100;
-const DESCRIPTION_CHARS: usize = 2_000;
 
 /// The project somebody wants.
 #[derive(Clone, Debug)]
@@ -358,7 +358,7 @@ fn key_problems(key: &str) -> Vec<UserError> {
     if good {
         return Vec::new();
     }
-    vec![invalid(
+    vec![problem(
         "A key has 2 to 10 letters (A to Z) and digits, and begins with a letter.".to_owned(),
         "key",
     )]
@@ -375,41 +375,11 @@ fn name_problems(name: &str) -> Vec<UserError> {
     } else {
         return Vec::new();
     };
-    vec![invalid(message, "name")]
-}
-
-fn description_problems(description: Option<&str>) -> Vec<UserError> {
-    let Some(text) = description else {
-        return Vec::new();
-    };
-    let length = text.chars().count();
-    let message = if length == 0 {
-        "An empty description: leave it out, or give null.".to_owned()
-    } else if length > DESCRIPTION_CHARS {
-        format!("The description has {length} characters; at most {DESCRIPTION_CHARS} fit.")
-    } else if text.contains('\0') {
-        // PostgreSQL cannot store it, so no database takes it.
-        "The description contains a NUL character.".to_owned()
-    } else {
-        return Vec::new();
-    };
-    vec![invalid(message, "description")]
-}
-
-fn invalid(message: String, field: &str) -> UserError {
-    UserError::new(UserErrorCode::Invalid, message, &["input", field])
+    vec![problem(message, "name")]
 }
 
 fn refused(message: &str, field: &str) -> TaskError {
-    TaskError::Refused(vec![invalid(message.to_owned(), field)])
-}
-
-fn refuse(problems: Vec<UserError>) -> Result<(), TaskError> {
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(TaskError::Refused(problems))
-    }
+    TaskError::Refused(vec![problem(message.to_owned(), field)])
 }
 
 /// What the insert of a project can fail with.
@@ -421,8 +391,5 @@ fn taken(error: DbError) -> TaskError {
             &["input", "key"],
         )]);
     }
-    if error.is_foreign_key_violation() {
-        return TaskError::UnknownViewer;
-    }
-    error.into()
+    no_account(error)
 }

@@ -25,11 +25,14 @@ pub use self::batch::TaskBatchMutation;
 pub use self::events::TaskAssigned;
 pub use self::field::TaskField;
 pub use self::mutation::TaskMutation;
+pub(super) use self::mutation::task_id;
 pub use self::mutation_state::TaskStateMutation;
 pub use self::query::{TaskQuery, find_task, find_tasks};
 pub(super) use self::record::Difference;
 pub use self::service::empty_trash;
-pub(super) use self::service::{allow, input_hash, key_problems, no_account, refuse};
+pub(super) use self::service::{
+    allow, description_problems, input_hash, key_problems, no_account, problem, refuse,
+};
 pub use self::store::find;
 pub(super) use self::store::{find_all_visible, find_visible, lock};
 pub use self::subscription::TaskSubscription;

@@ -12,6 +12,7 @@ use super::service::{self, Changes, Moment, NewTask};
 use crate::app::AppExt;
 use crate::graphql::{ApiError, ContextExt, Date, Kind, UserError, UserErrorCode};
 use crate::limits::{Bucket, Charge, Key};
+use crate::tasks::error::told;
 
 /// The task to make.
 #[derive(InputObject)]
@@ -312,13 +313,11 @@ pub fn payload(
     result: Result<task::Model, TaskError>,
 ) -> Result<(Option<Task>, Vec<UserError>), ApiError> {
     match result {
-        Ok(task) => Ok((Some(Task(task)), Vec::new())),
-        Err(TaskError::Refused(errors)) => Ok((None, errors)),
         Err(TaskError::Conflict(now)) => {
             let error = conflict(&now, &["input", "expectedVersion"]);
             Ok((Some(Task(*now)), vec![error]))
         }
-        Err(error) => Err(error.into()),
+        result => told(result.map(Task)),
     }
 }
 

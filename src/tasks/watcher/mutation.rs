@@ -1,13 +1,12 @@
 //! Following tasks, in GraphQL.
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
-use entity::TaskId;
 
 use super::service;
 use crate::app::AppExt;
-use crate::graphql::{ApiError, ContextExt, Kind, UserError};
+use crate::graphql::{ApiError, ContextExt, UserError};
 use crate::tasks::error::told;
-use crate::tasks::task::Task;
+use crate::tasks::task::{Task, task_id};
 
 /// Which task is to be followed.
 #[derive(InputObject)]
@@ -86,8 +85,8 @@ impl WatcherMutation {
         Ok(UnwatchTaskPayload { task, user_errors })
     }
 
-    /// Tells the signed-in person nothing of a task any more, not even that it is assigned to them,
-    /// until `watchTask` or `unwatchTask`.
+    /// Tells the signed-in person nothing of a task any more, until `watchTask` or `unwatchTask`: no
+    /// mail, not even of an assignment. What they follow by a subscription goes on.
     async fn mute_task(
         &self,
         ctx: &Context<'_>,
@@ -97,8 +96,4 @@ impl WatcherMutation {
         let (task, user_errors) = told(service::mute(ctx.app(), viewer, id).await.map(Task))?;
         Ok(MuteTaskPayload { task, user_errors })
     }
-}
-
-fn task_id(id: &str) -> Result<TaskId, ApiError> {
-    Kind::Task.decode(id).map(TaskId)
 }

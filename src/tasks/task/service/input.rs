@@ -109,7 +109,7 @@ pub fn key_problems(key: Option<&str>) -> Vec<UserError> {
 }
 
 /// A rule that a field breaks.
-pub fn problem(message: String, field: &str) -> UserError {
+pub fn problem(message: impl Into<String>, field: &str) -> UserError {
     UserError::new(UserErrorCode::Invalid, message, &["input", field])
 }
 

@@ -22,7 +22,9 @@ pub use self::create::{NewTask, create, create_many};
 pub use self::dates::Moment;
 pub use self::enable::set_enabled;
 use self::input::is_disabled;
-pub use self::input::{check_size, is_storable, key_problems, refuse};
+pub use self::input::{
+    check_size, description_problems, is_storable, key_problems, problem, refuse,
+};
 pub use self::trash::{delete, empty_trash, restorable_since, restore};
 pub use self::update::{Changes, update, update_many};
 use super::record::{self, Changed};

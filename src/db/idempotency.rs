@@ -1,11 +1,13 @@
 //! Idempotency keys: the same key with the same input within 24 hours gives the first answer.
 
 use chrono::TimeDelta;
-use entity::{UserId, idempotency};
+use entity::UserId;
+use entity::idempotency::{ActiveModel, Column, Entity};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{DbErr, EntityTrait, Set};
 use uuid::Uuid;
 
-use super::{DbError, Tx, was_inserted};
+use super::{DbError, Tx};
 
 /// How long a key is remembered.
 const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -35,54 +37,48 @@ pub enum Outcome {
 }
 
 /// Writes the key into the transaction, or says what it led to. A repeat that comes while the
-/// first use is still open waits for it: the primary key sees to that. `results` is what this use
-/// makes or changes, at least one.
+/// first use is still open waits for it: the primary key sees to that, also when the key was used
+/// long ago and is free again. `results` is what this use makes or changes, at least one.
 ///
 /// # Errors
 /// The database's failure.
 pub async fn claim(tx: &Tx, used: Use<'_>, results: &[Uuid]) -> Result<Outcome, DbError> {
     let result_ids = (results.len() > 1).then(|| serde_json::json!(results));
-    let result_id = results.first().copied().unwrap_or_default();
     let now = tx.clock().now();
-    let primary_key = (used.user_id, used.operation.to_owned(), used.key.to_owned());
-    let row = || idempotency::ActiveModel {
+    let row = ActiveModel {
         user_id: Set(used.user_id),
         operation: Set(used.operation.to_owned()),
         key: Set(used.key.to_owned()),
         input_hash: Set(used.input_hash.to_vec()),
-        result_id: Set(result_id),
-        result_ids: Set(result_ids.clone()),
+        result_id: Set(results.first().copied().unwrap_or_default()),
+        result_ids: Set(result_ids),
         created_at: Set(now),
     };
-    let inserted = idempotency::Entity::insert(row())
-        .on_conflict_do_nothing()
+    // One statement: between two, another one would find the key free as well.
+    let if_free = OnConflict::columns([Column::UserId, Column::Operation, Column::Key])
+        .update_columns([
+            Column::InputHash,
+            Column::ResultId,
+            Column::ResultIds,
+            Column::CreatedAt,
+        ])
+        .action_and_where(Expr::col((Entity, Column::CreatedAt)).lte(now - KEPT))
+        .to_owned();
+    let written = Entity::insert(row)
+        .on_conflict(if_free)
         .exec_without_returning(tx.conn())
         .await?;
-    if was_inserted(&inserted) {
+    if written > 0 {
         return Ok(Outcome::First);
     }
-    let before = idempotency::Entity::find_by_id(primary_key.clone())
+    let before = Entity::find_by_id((used.user_id, used.operation.to_owned(), used.key.to_owned()))
         .one(tx.conn())
-        .await?;
-    match before {
-        Some(before) if before.created_at + KEPT > now => {
-            if before.input_hash == used.input_hash {
-                let all = before.result_ids.map(serde_json::from_value).transpose();
-                let all = all.map_err(|error| DbErr::Custom(format!("result ids: {error}")))?;
-                Ok(Outcome::Repeat(all.unwrap_or(vec![before.result_id])))
-            } else {
-                Ok(Outcome::Mismatch)
-            }
-        }
-        // Older than a day, or swept away this moment: the key is free again.
-        _ => {
-            idempotency::Entity::delete_by_id(primary_key)
-                .exec(tx.conn())
-                .await?;
-            idempotency::Entity::insert(row())
-                .exec_without_returning(tx.conn())
-                .await?;
-            Ok(Outcome::First)
-        }
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("a key that is in use".to_owned()))?;
+    if before.input_hash != used.input_hash {
+        return Ok(Outcome::Mismatch);
     }
+    let all = before.result_ids.map(serde_json::from_value).transpose();
+    let all = all.map_err(|error| DbErr::Custom(format!("result ids: {error}")))?;
+    Ok(Outcome::Repeat(all.unwrap_or(vec![before.result_id])))
 }

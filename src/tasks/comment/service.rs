@@ -52,7 +52,6 @@ pub async fn create(
     problems.extend(body_problems(&new.body));
     problems.extend(mention_problems(&new.mention_ids));
     refuse(problems)?;
-    let id = CommentId(new_id(app.db.clock()));
     let used = key.map(|key| idempotency::Use {
         user_id: viewer.user_id,
         operation: "createComment",
@@ -62,10 +61,15 @@ pub async fn create(
     let new = &new;
     app.db
         .write(|tx| async move {
+            let task = lock(&tx, new.task_id).await?;
+            // From here on nobody else says anything about the task: what is said later has a later
+            // id, by which comments are sorted, and no reader's cursor is past it.
+            let id = CommentId(new_id(tx.clock()));
+            let now = tx.clock().now();
             if let Some(before) = repeat(&tx, viewer, used, id).await? {
                 return Ok(before);
             }
-            let task = commentable(&tx, viewer, new.task_id, "taskId").await?;
+            let task = commentable(&tx, viewer, task, "taskId").await?;
             let by_id: BTreeSet<_> = new.mention_ids.iter().copied().collect();
             known(&tx, &by_id).await?;
             let named = named(&tx, &new.body).await?;
@@ -75,7 +79,7 @@ pub async fn create(
                 task_id: task.id,
                 author_id: viewer.user_id,
                 body: new.body.clone(),
-                created_at: tx.clock().now(),
+                created_at: now,
                 edited_at: None,
             };
             store::insert(&tx, comment.clone())
@@ -225,14 +229,13 @@ async fn repeat(
     }
 }
 
-/// A task, locked, about which the viewer may say something.
+/// What was locked, if it is a task about which the viewer may say something.
 async fn commentable(
     tx: &Tx,
     viewer: &Viewer,
-    id: TaskId,
+    task: Option<task::Model>,
     field: &str,
 ) -> Result<task::Model, TaskError> {
-    let task = lock(tx, id).await?;
     let task = task.filter(|task| task.deleted_at.is_none());
     let task = task.ok_or(TaskError::NotFound(Kind::Task))?;
     allow(tx, viewer, &task, Command::Comment).await?;

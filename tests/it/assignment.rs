@@ -257,6 +257,40 @@ async fn assigning_to_oneself_is_told_and_sends_no_mail(#[values(Embedded, Full)
 
 #[rstest]
 #[tokio::test]
+async fn who_has_a_disabled_task_hears_of_it_when_it_is_enabled(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let mut socket = listening(&app, &bob).await;
+    let off = json!({"title": "off", "enabled": false, "assigneeId": bob.id});
+    let off = ada.creates(off).await;
+    let given = ada.creates(json!({"title": "given"})).await;
+    let update = "mutation($input: UpdateTaskInput!) { updateTask(input: $input) {
+        userErrors { code } } }";
+    let both = json!({"id": given, "enabled": false, "assigneeId": bob.id});
+    ada.graphql(update, json!({"input": both})).await.data();
+    assert_eq!(app.work().await, 0, "nobody is told of a disabled task");
+    let enable = "mutation($input: EnableTaskInput!) { enableTask(input: $input) {
+        userErrors { code } } }";
+    ada.graphql(enable, json!({"input": {"id": off}}))
+        .await
+        .data();
+    let on = json!({"id": given, "enabled": true, "title": "on"});
+    ada.graphql(update, json!({"input": on})).await.data();
+    for task in [off, given] {
+        assert_eq!(heard(&mut socket).await["task"]["id"], json!(task));
+    }
+    app.work().await;
+    assert_eq!(app.mails().len(), 2);
+    // Who follows the tasks knows already whose they are.
+    let own = "SELECT count(*) FROM stream_entries s JOIN events e ON e.id = s.event_id
+        WHERE s.stream LIKE 'task:%' AND e.topic = 'task.assigned'";
+    assert_eq!(app.number(own).await, 2);
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_cursor_that_is_not_good_is_told(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let (ada, bob) = (app.person("ada").await, app.person("bob").await);

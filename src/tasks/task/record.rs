@@ -170,7 +170,7 @@ impl Record<'_> {
                         },
                     )?;
                 }
-                self.note_assignee(before.assignee_id, after)?;
+                self.note_assignee(Some(before), after)?;
             }
         }
         for (field, old_value, new_value) in differences {
@@ -188,11 +188,15 @@ impl Record<'_> {
         Ok(())
     }
 
-    fn note_assignee(&mut self, before: Option<UserId>, after: &Model) -> Result<(), DbError> {
+    fn note_assignee(&mut self, before: Option<&Model>, after: &Model) -> Result<(), DbError> {
         let (task_id, project_id) = (after.id, after.project_id);
         let recipients = self.recipients.get(&task_id).cloned().unwrap_or_default();
-        match (before, after.assignee_id) {
-            (before, Some(assignee_id)) if before != after.assignee_id => {
+        let had_it = before.and_then(|before| before.assignee_id);
+        let is_given = had_it != after.assignee_id;
+        // While it was disabled nobody was told.
+        let is_back = after.enabled && before.is_some_and(|before| !before.enabled);
+        match (had_it, after.assignee_id) {
+            (_, Some(assignee_id)) if is_given || is_back => {
                 let gets_mail = recipients.contains(&assignee_id);
                 let event = TaskAssigned {
                     task_id,
@@ -200,7 +204,11 @@ impl Record<'_> {
                     assignee_id,
                     recipients,
                 };
-                let mut streams = vec![events::task_stream(task_id, project_id)];
+                let mut streams = Vec::new();
+                // Who follows the task knows already whose it is when it is only enabled.
+                if is_given {
+                    streams.push(events::task_stream(task_id, project_id));
+                }
                 // Nobody is told of a disabled task, whoever is to do it.
                 if after.enabled {
                     streams.push(events::assigned_stream(assignee_id));

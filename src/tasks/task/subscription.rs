@@ -34,9 +34,10 @@ pub struct TaskSubscription;
 
 #[Subscription]
 impl TaskSubscription {
-    /// Every task that is assigned to the signed-in person, in order. With `after`, first what
-    /// happened since that cursor. Fails with `CURSOR_EXPIRED` when that is not kept any more: read
-    /// the list anew, and go on from `viewer.eventCursor`.
+    /// Every task that is assigned to the signed-in person, in order; one that was disabled also when
+    /// it is enabled. With `after`, first what happened since that cursor. Fails with
+    /// `CURSOR_EXPIRED` when that is not kept any more: read the list anew, and go on from
+    /// `viewer.eventCursor`.
     async fn task_assigned(
         &self,
         ctx: &Context<'_>,

@@ -86,7 +86,8 @@ impl WatcherMutation {
     }
 
     /// Tells the signed-in person nothing of a task any more, until `watchTask` or `unwatchTask`: no
-    /// mail, not even of an assignment. What they follow by a subscription goes on.
+    /// mail, not even when it is assigned to them. What is theirs stays in their lists and in
+    /// `taskAssigned`.
     async fn mute_task(
         &self,
         ctx: &Context<'_>,

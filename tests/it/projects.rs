@@ -260,6 +260,42 @@ async fn a_project_always_has_an_owner(#[values(Embedded, Full)] mode: Mode) {
 
 #[rstest]
 #[tokio::test]
+async fn the_last_owner_is_one_who_can_sign_in(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob, cyd) = (
+        app.person("ada").await,
+        app.person("bob").await,
+        app.person("cyd").await,
+    );
+    let root = app.admin("root").await;
+    let project = ada.creates_project("OPS").await;
+    ada.adds_member(&project, &bob, "OWNER").await;
+    ada.adds_member(&project, &cyd, "EDITOR").await;
+    let disable = "mutation($id: ID!) { disableUser(input: {id: $id}) { userErrors { code } } }";
+    for person in [&bob, &cyd] {
+        root.graphql(disable, json!({"id": person.id})).await.data();
+    }
+    // Bob is an owner in name only.
+    let reply = member(&ada, ROLE, &project, &ada, "EDITOR").await;
+    let told = ("INVALID".to_owned(), "input.role".to_owned());
+    assert_eq!(reply.user_error("updateProjectMember"), told);
+    let reply = ada.removes_member(&project, &ada).await;
+    let told = ("INVALID".to_owned(), "input.userId".to_owned());
+    assert_eq!(reply.user_error("removeProjectMember"), told);
+    // Nor does Cyd become one. Another role is fine, and so is losing one.
+    let reply = member(&ada, ROLE, &project, &cyd, "OWNER").await;
+    assert_eq!(reply.user_error("updateProjectMember"), told);
+    for (person, role) in [(&cyd, "VIEWER"), (&bob, "EDITOR")] {
+        let reply = member(&ada, ROLE, &project, person, role).await;
+        assert_eq!(
+            reply.data()["updateProjectMember"]["member"]["role"],
+            json!(role)
+        );
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn one_sees_the_projects_one_belongs_to_and_administrators_all(
     #[values(Embedded, Full)] mode: Mode,
 ) {

@@ -4,7 +4,6 @@
 use async_graphql::MaybeUndefined;
 use entity::project::Model;
 use entity::project_member::{self, Role};
-use entity::user::Status;
 use entity::{ProjectId, Timestamp, UserId, Viewer};
 
 use super::TaskError;
@@ -175,13 +174,7 @@ pub async fn add_member(
                     "userId",
                 ));
             }
-            let found = accounts::find(tx.conn(), user).await?;
-            if found.is_none_or(|user| user.status != Status::Active) {
-                return Err(refused(
-                    "There is no such person on this server, or their account is disabled.",
-                    "userId",
-                ));
-            }
+            is_active(&tx, user).await?;
             let member = member(id, user, role, tx.clock().now());
             store::insert_member(&tx, member.clone()).await?;
             let event = MemberAdded {
@@ -195,7 +188,7 @@ pub async fn add_member(
         .await
 }
 
-/// Gives a member another role. At least one owner is left.
+/// Gives a member another role. At least one owner is left who can sign in.
 pub async fn update_member(
     app: &App,
     viewer: &Viewer,
@@ -211,6 +204,9 @@ pub async fn update_member(
                 return Ok(member);
             }
             keep_an_owner(&tx, &member, "role").await?;
+            if role == Role::Owner {
+                is_active(&tx, user).await?;
+            }
             member.role = role;
             store::save_member(&tx, member.clone()).await?;
             let event = MemberUpdated {
@@ -224,8 +220,8 @@ pub async fn update_member(
         .await
 }
 
-/// Takes somebody out of a project; anybody may take themselves out. At least one owner is left.
-/// What is assigned to them stays theirs.
+/// Takes somebody out of a project; anybody may take themselves out. At least one owner is left who
+/// can sign in. What is assigned to them stays theirs.
 pub async fn remove_member(
     app: &App,
     viewer: &Viewer,
@@ -290,19 +286,35 @@ async fn known_member(
     member.ok_or_else(|| refused("This person does not belong to the project.", "userId"))
 }
 
+/// Refuses to leave a project without an owner who can sign in.
 async fn keep_an_owner(
     tx: &Tx,
     member: &project_member::Model,
     field: &str,
 ) -> Result<(), TaskError> {
-    if member.role != Role::Owner
-        || store::has_other_owner(tx, member.project_id, member.user_id).await?
-    {
+    if member.role != Role::Owner {
+        return Ok(());
+    }
+    let others = store::other_owners(tx, member.project_id, member.user_id).await?;
+    let active = accounts::active_among(tx.conn(), others).await?;
+    if !active.is_empty() {
         return Ok(());
     }
     Err(refused(
-        "A project has at least one owner. Make somebody else one first.",
+        "A project has at least one owner whose account is not disabled. Make somebody else one first.",
         field,
+    ))
+}
+
+/// Refuses people who are not there or cannot sign in.
+async fn is_active(tx: &Tx, user: UserId) -> Result<(), TaskError> {
+    let active = accounts::active_among(tx.conn(), vec![user]).await?;
+    if active.contains(&user) {
+        return Ok(());
+    }
+    Err(refused(
+        "There is no such person on this server, or their account is disabled.",
+        "userId",
     ))
 }
 

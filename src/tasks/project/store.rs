@@ -276,15 +276,21 @@ pub async fn delete_member(tx: &Tx, project: ProjectId, user: UserId) -> Result<
     Ok(())
 }
 
-/// Whether a project has an owner beside somebody.
-pub async fn has_other_owner(tx: &Tx, project: ProjectId, user: UserId) -> Result<bool, DbError> {
-    let others = project_member::Entity::find()
+/// The owners of a project beside somebody.
+pub async fn other_owners(
+    tx: &Tx,
+    project: ProjectId,
+    user: UserId,
+) -> Result<Vec<UserId>, DbError> {
+    Ok(project_member::Entity::find()
+        .select_only()
+        .column(MemberColumn::UserId)
         .filter(MemberColumn::ProjectId.eq(project))
         .filter(MemberColumn::Role.eq(Role::Owner))
         .filter(MemberColumn::UserId.ne(user))
-        .count(tx.conn())
-        .await?;
-    Ok(others > 0)
+        .into_tuple()
+        .all(tx.conn())
+        .await?)
 }
 
 /// The same page of the members of each of some projects, those who belong to it longest first: one

@@ -38,6 +38,19 @@ impl DbError {
         matches!(self.code().as_deref(), Some("40001" | "40P01"))
     }
 
+    /// Whether others were in the way for too long: a lock that took too long, a transaction that lost
+    /// against others each time. The database itself is well.
+    pub fn is_busy(&self) -> bool {
+        // SQLite: busy and locked, each with its extended codes in the higher bytes. PostgreSQL: lock
+        // not available.
+        let is_locked = |code: String| {
+            let number = code.parse::<u32>().ok();
+            code == "55P03"
+                || number.is_some_and(|code| matches!(code & 0xff, 5 | 6) && code < 10_000)
+        };
+        self.is_lost_race() || self.code().is_some_and(is_locked)
+    }
+
     /// Whether the connection died, or the server is going down or coming up.
     pub fn is_connection_lost(&self) -> bool {
         match self.sqlx() {
@@ -49,7 +62,7 @@ impl DbError {
     /// Whether trying again later may succeed: no connection, a busy or a full database, a lock
     /// that took too long.
     pub fn is_unavailable(&self) -> bool {
-        if self.is_connection_lost() || self.is_lost_race() {
+        if self.is_connection_lost() || self.is_busy() {
             return true;
         }
         if matches!(self.0, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)) {
@@ -57,16 +70,14 @@ impl DbError {
         }
         match self.sqlx() {
             Some(SqlxError::PoolTimedOut | SqlxError::PoolClosed) => true,
-            // SQLite: busy, locked, disk failing, disk full, each with its extended codes in the higher bytes.
-            // PostgreSQL: too many connections, disk full, out of memory, lock not available,
-            // statement cancelled by its timeout.
+            // SQLite: disk failing, disk full, each with its extended codes in the higher bytes.
+            // PostgreSQL: too many connections, disk full, out of memory, statement cancelled by its
+            // timeout.
             _ => self.code().is_some_and(|code| {
-                matches!(
-                    code.as_str(),
-                    "53100" | "53200" | "53300" | "55P03" | "57014"
-                ) || code
-                    .parse::<u32>()
-                    .is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13) && code < 10_000)
+                matches!(code.as_str(), "53100" | "53200" | "53300" | "57014")
+                    || code
+                        .parse::<u32>()
+                        .is_ok_and(|code| matches!(code & 0xff, 10 | 13) && code < 10_000)
             }),
         }
     }

@@ -181,6 +181,18 @@ impl From<ApiError> for async_graphql::Error {
 
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
+        if error.is_busy() {
+            tracing::warn!(
+                request_id = telemetry::request_id(),
+                error = telemetry::chain(&error),
+                "others were in the way for too long"
+            );
+            return Self::new(
+                ErrorCode::Unavailable,
+                "Others are changing the same at this moment. Try again.",
+            )
+            .retry_after(Duration::from_secs(1));
+        }
         if error.is_unavailable() {
             tracing::error!(
                 request_id = telemetry::request_id(),

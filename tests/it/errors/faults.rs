@@ -148,7 +148,10 @@ async fn a_row_that_somebody_else_holds_is_unavailable_for_now(
     let update =
         "mutation U($input: UpdateTaskInput!) { updateTask(input: $input) { task { version } } }";
     let input = json!({"input": {"id": task, "title": "Changed"}});
-    ada.graphql(update, input.clone()).await.is_unavailable();
+    let reply = ada.graphql(update, input.clone()).await;
+    reply.is_unavailable();
+    let busy = "Others are changing the same at this moment. Try again.";
+    assert_eq!(reply.body["errors"][0]["message"], busy);
     // Reading goes on.
     let title = "query Q($id: ID!) { task(id: $id) { title } }";
     let reply = ada.graphql(title, json!({"id": task})).await;

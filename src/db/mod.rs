@@ -9,6 +9,7 @@ mod error;
 mod gate;
 pub mod idempotency;
 pub mod keyset;
+pub mod line;
 mod lock_file;
 pub mod migrate;
 

@@ -43,6 +43,7 @@ mod people;
 mod plans;
 mod projects;
 mod projects_tasks;
+mod races;
 mod schema;
 mod search;
 mod sessions;

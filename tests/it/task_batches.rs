@@ -165,6 +165,29 @@ async fn one_bad_task_and_none_is_made(#[values(Embedded, Full)] mode: Mode) {
 
 #[rstest]
 #[tokio::test]
+async fn what_a_part_hangs_on_is_judged_as_it_will_be(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    let part = ada.creates(json!({"title": "part"})).await;
+    let off = ada.creates(json!({"title": "off", "enabled": false})).await;
+    let moves = json!({"id": part, "parentId": off});
+    let enables = json!({"id": off, "enabled": true});
+    let disables = json!({"id": off, "enabled": false});
+    for both in [[&moves, &enables], [&enables, &moves]] {
+        let reply = update(&ada, &both.map(Value::clone)).await;
+        assert_eq!(reply.data()["updateTasks"]["userErrors"], json!([]));
+        let reply = update(&ada, &[json!({"id": part, "parentId": null})]).await;
+        reply.data();
+        let reply = update(&ada, &[disables.clone(), moves.clone()]).await;
+        let wanted = told("DISABLED", "tasks.1.parentId");
+        assert_eq!(reply.user_error("updateTasks"), wanted);
+        let reply = update(&ada, &[disables.clone()]).await;
+        assert_eq!(reply.data()["updateTasks"]["userErrors"], json!([]));
+    }
+}
+
+#[rstest]
+#[tokio::test]
 async fn one_bad_change_and_none_is_made(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let (ada, eve) = (app.person("ada").await, app.person("eve").await);

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use entity::project::{Column, Entity, Model};
 use entity::project_member::{self, Column as MemberColumn, Role};
 use entity::{ProjectId, Timestamp, UserId, Viewer, project};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, LockType, Order, Query, WindowStatement};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query, WindowStatement};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel,
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use crate::db::keyset::{self, Key};
+use crate::db::line::{self, Line};
 use crate::db::{DbError, Tx};
 use crate::graphql::Page;
 
@@ -39,12 +40,16 @@ pub async fn insert(tx: &Tx, project: Model) -> Result<(), DbError> {
 }
 
 /// A project and nobody else's hands on it until the end of the transaction: whoever changes
-/// something in it is through, and whoever wants to has to wait.
+/// something in it is through, and whoever wants to has to wait. Who comes later cannot get in
+/// between.
 pub async fn lock(tx: &Tx, id: ProjectId) -> Result<Option<Model>, DbError> {
-    Ok(Entity::find_by_id(id)
-        .lock_exclusive()
-        .one(tx.conn())
-        .await?)
+    line::have_alone(tx, [line(id)]).await?;
+    find(tx.conn(), id).await
+}
+
+/// Where those stand who change a project, and those who change something in it.
+fn line(id: ProjectId) -> Line {
+    Line::of("project", id.0)
 }
 
 /// Writes a project that was locked before.
@@ -84,13 +89,8 @@ pub async fn standings(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    // Not the lock that raising the number takes: two who hold one could both wait for the other.
-    let projects = Entity::find()
-        .filter(Column::Id.is_in(ids.clone()))
-        .order_by_asc(Column::Id)
-        .lock(LockType::KeyShare)
-        .all(tx.conn())
-        .await?;
+    line::share(tx, ids.iter().copied().map(line)).await?;
+    let projects = find_many(tx.conn(), ids.clone()).await?;
     let roles = roles_of(tx.conn(), user, ids).await?;
     let standing = |project: Model| {
         let standing = Standing {

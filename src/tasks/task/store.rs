@@ -1,16 +1,17 @@
 //! The statements about tasks.
 
 use entity::task::{Column, Entity, Model, seen_by};
-use entity::{TaskId, Timestamp, Viewer, project, task_history, task_words};
+use entity::{ProjectId, TaskId, Timestamp, Viewer, project, task_history, task_words};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Statement, Value,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
+    Select, Statement, Value,
 };
 use std::collections::HashMap;
 
 use super::order::Sort;
+use crate::db::line::{self, Line};
 use crate::db::{DbError, Tx, keyset};
 
 /// Which tasks a list has.
@@ -52,6 +53,54 @@ pub async fn lock_many(tx: &Tx, ids: Vec<TaskId>) -> Result<Vec<Model>, DbError>
         .await?)
 }
 
+/// What is a part of what in these projects, or outside projects, is changed by nobody else until the
+/// end of the transaction; if it is shared, others may make new parts meanwhile. Call it after the
+/// tasks are locked.
+pub async fn keep_trees(
+    tx: &Tx,
+    projects: impl Iterator<Item = Option<ProjectId>>,
+    shared: bool,
+) -> Result<(), DbError> {
+    let lines = projects.map(|id| Line::of("trees", id.map(|id| id.0).unwrap_or_default()));
+    if shared {
+        line::share(tx, lines).await
+    } else {
+        line::have_alone(tx, lines).await
+    }
+}
+
+/// These tasks and all that stand above them, each with what it is a part of.
+pub async fn above(tx: &Tx, ids: &[TaskId]) -> Result<HashMap<TaskId, Option<TaskId>>, DbError> {
+    let query = format!(
+        "WITH RECURSIVE above (id, parent_id) AS (
+           SELECT id, parent_id FROM tasks WHERE id IN ({})
+           UNION
+           SELECT tasks.id, tasks.parent_id FROM above JOIN tasks ON tasks.id = above.parent_id
+         )
+         SELECT id, parent_id FROM above",
+        places(ids)
+    );
+    let mut above = HashMap::new();
+    for row in of_tasks(tx, query, ids).await? {
+        above.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+    }
+    Ok(above)
+}
+
+/// `$1, $2, …`, one for each.
+fn places(ids: &[TaskId]) -> String {
+    let places: Vec<_> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+    places.join(", ")
+}
+
+/// What a query about these tasks answers.
+async fn of_tasks(tx: &Tx, query: String, ids: &[TaskId]) -> Result<Vec<QueryResult>, DbError> {
+    let conn = tx.conn();
+    let values = ids.iter().map(|id| Value::from(*id));
+    let query = Statement::from_sql_and_values(conn.get_database_backend(), query, values);
+    Ok(conn.query_all_raw(query).await?)
+}
+
 /// How many levels of sub-tasks stand below each of these tasks: counted as far as `most` and one
 /// more. Deleted ones count, for they may be restored.
 pub async fn heights(
@@ -59,8 +108,6 @@ pub async fn heights(
     ids: &[TaskId],
     most: usize,
 ) -> Result<HashMap<TaskId, usize>, DbError> {
-    let conn = tx.conn();
-    let places: Vec<_> = (1..=ids.len()).map(|place| format!("${place}")).collect();
     let query = format!(
         "WITH RECURSIVE below (root, id, depth) AS (
            SELECT id, id, 0 FROM tasks WHERE id IN ({})
@@ -69,12 +116,10 @@ pub async fn heights(
            FROM below JOIN tasks ON tasks.parent_id = below.id WHERE below.depth <= {most}
          )
          SELECT root, MAX(depth) FROM below GROUP BY root",
-        places.join(", ")
+        places(ids)
     );
-    let values = ids.iter().map(|id| Value::from(*id));
-    let query = Statement::from_sql_and_values(conn.get_database_backend(), query, values);
     let mut heights = HashMap::new();
-    for row in conn.query_all_raw(query).await? {
+    for row in of_tasks(tx, query, ids).await? {
         let depth: i32 = row.try_get_by_index(1)?;
         heights.insert(
             row.try_get_by_index(0)?,

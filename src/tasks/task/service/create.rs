@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::super::record::{self, Changed};
 use super::super::store;
 use super::dates::{DUE, Moment, START, order_problem};
-use super::family::{self, Move};
+use super::family::{self, Moves};
 use super::input::{Form, check_size, description_problems, key_problems, refuse, title_problems};
-use super::{active, input_hash, no_account, numbers, repeat_many, unknown_assignee};
+use super::{Locked, active, input_hash, no_account, numbers, repeat_many, unknown_assignee};
 use crate::app::App;
 use crate::db::{Tx, idempotency, new_id};
 use crate::graphql::{Kind, UserError};
@@ -102,8 +102,11 @@ async fn make(
                 .zip(ids)
                 .map(|(new, id)| new.model(*id, viewer, now))
                 .collect();
-            numbers::allow(&tx, viewer, &tasks, form).await?;
-            check(&tx, viewer, new, &tasks, form).await?;
+            let parents = new.iter().filter_map(|new| new.parent_id);
+            let projects = new.iter().filter_map(|new| new.project_id);
+            let locked = Locked::all(&tx, viewer, parents, projects).await?;
+            numbers::allow(viewer, &locked, &tasks, form)?;
+            check(&tx, viewer, &locked, new, &tasks, form).await?;
             numbers::number(&tx, &mut tasks).await?;
             store::insert(&tx, tasks.clone())
                 .await
@@ -128,6 +131,7 @@ async fn make(
 async fn check(
     tx: &Tx,
     viewer: &Viewer,
+    locked: &Locked,
     new: &[NewTask],
     tasks: &[Model],
     form: Form,
@@ -135,7 +139,6 @@ async fn check(
     let known = active(tx, tasks.iter().filter_map(|task| task.assignee_id)).await?;
     let labels = label::keep(tx, new.iter().map(|new| &new.label_ids)).await?;
     let mut wrong = Vec::new();
-    let mut moves = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
         let dates = order_problem(task, true, true);
         wrong.extend(dates.map(|error| form.place(index, error)));
@@ -144,15 +147,14 @@ async fn check(
         }
         let unknown = label::unknown(&new[index].label_ids, &labels);
         wrong.extend(unknown.map(|error| form.place(index, error)));
-        moves.push(Move {
-            index,
-            task: task.id,
-            project: task.project_id,
-            parent: task.parent_id,
-            is_new: true,
-        });
     }
-    wrong.extend(family::problems(tx, viewer, &moves, form).await?);
+    let moves = Moves {
+        after: tasks,
+        moved: (0..tasks.len()).collect(),
+        are_new: true,
+        form,
+    };
+    wrong.extend(family::problems(tx, viewer, locked, &moves).await?);
     refuse(wrong)
 }
 

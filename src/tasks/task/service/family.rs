@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::task::Model;
-use entity::{ProjectId, TaskId, Viewer};
+use entity::{TaskId, Viewer};
 
 use super::super::store;
+use super::Locked;
 use super::input::{Form, is_disabled, problem};
-use super::{allow_all, live_ones};
 use crate::db::Tx;
 use crate::graphql::UserError;
 use crate::tasks::TaskError;
@@ -16,102 +16,95 @@ use crate::tasks::policy::Command;
 
 const MOST_ABOVE: usize = 20;
 
-/// A task that becomes a part of another, or of none.
-#[derive(Clone, Copy, Debug)]
-pub struct Move {
-    /// Its place in the input.
-    pub index: usize,
-    /// Which task.
-    pub task: TaskId,
-    /// The task's project.
-    pub project: Option<ProjectId>,
-    /// Of what it becomes a part.
-    pub parent: Option<TaskId>,
-    /// A new task has no parts yet.
-    pub is_new: bool,
+/// Tasks that become parts of others, or of none.
+#[derive(Clone, Debug)]
+pub struct Moves<'a> {
+    /// All tasks of the command, as they are to be.
+    pub after: &'a [Model],
+    /// The places of those that move.
+    pub moved: Vec<usize>,
+    /// New tasks have no parts yet.
+    pub are_new: bool,
+    /// How problems name their place.
+    pub form: Form,
 }
 
-/// What is wrong with these moves together. The tasks themselves are locked already; what stands above
-/// is locked here, level by level: of two moves at the same time that would make a circle together, the
-/// second waits for the first and sees it.
+/// What is wrong with these moves together. The tasks themselves and what they become parts of are
+/// locked already. What stands above those, and below the tasks, stays as it is from here on: who
+/// moves a task of a project has all trees of the project alone, who makes one shares them. So of two
+/// moves at the same time that would make a circle together, the second waits for the first and
+/// sees it.
 ///
 /// # Errors
 /// `NotFound` and `Forbidden` of a parent; the database's failure.
 pub async fn problems(
     tx: &Tx,
     viewer: &Viewer,
-    moves: &[Move],
-    form: Form,
+    locked: &Locked,
+    moves: &Moves<'_>,
 ) -> Result<Vec<UserError>, TaskError> {
-    let parents: BTreeSet<TaskId> = moves.iter().filter_map(|step| step.parent).collect();
-    if parents.is_empty() {
+    let steps = moves
+        .moved
+        .iter()
+        .map(|index| (*index, &moves.after[*index]));
+    let steps: Vec<_> = steps.filter(|(_, task)| task.parent_id.is_some()).collect();
+    if steps.is_empty() {
         return Ok(Vec::new());
     }
-    let parents = live_ones(tx, &parents.into_iter().collect::<Vec<_>>()).await?;
-    allow_all(tx, viewer, &parents, Command::Edit).await?;
-    let above = Above::read(tx, parents, moves).await?;
-    let parts: Vec<_> = moves
+    let parents: BTreeSet<_> = steps
         .iter()
-        .filter(|step| !step.is_new && step.parent.is_some())
-        .map(|step| step.task)
+        .filter_map(|(_, task)| task.parent_id)
         .collect();
-    let heights = if parts.is_empty() {
+    let parents: Vec<_> = parents.into_iter().collect();
+    let found = locked.live(&parents)?;
+    locked.allow(viewer, &found, Command::Edit)?;
+    let projects = steps.iter().map(|(_, task)| task.project_id);
+    store::keep_trees(tx, projects, moves.are_new).await?;
+    let heights = if moves.are_new {
         HashMap::new()
     } else {
-        store::heights(tx, &parts, MOST_ABOVE).await?
+        let moved: Vec<_> = steps.iter().map(|(_, task)| task.id).collect();
+        store::heights(tx, &moved, MOST_ABOVE).await?
     };
-    let wrong = moves.iter().filter_map(|step| {
-        let height = heights.get(&step.task).copied().unwrap_or_default();
-        let error = above.problem(*step, height)?;
-        Some(form.place(step.index, error))
+    let family = Family {
+        above: store::above(tx, &parents).await?,
+        tasks: found
+            .iter()
+            .chain(moves.after)
+            .map(|task| (task.id, task))
+            .collect(),
+    };
+    let wrong = steps.into_iter().filter_map(|(index, task)| {
+        let height = heights.get(&task.id).copied().unwrap_or_default();
+        let error = family.problem(task, height)?;
+        Some(moves.form.place(index, error))
     });
     Ok(wrong.collect())
 }
 
 /// What stands above the moved tasks.
-struct Above {
-    tasks: HashMap<TaskId, Model>,
-    /// Where the moved ones will be.
-    moved: HashMap<TaskId, Option<TaskId>>,
+struct Family<'a> {
+    /// Of what each task is a part by now.
+    above: HashMap<TaskId, Option<TaskId>>,
+    /// The tasks that are known in full, as they are to be.
+    tasks: HashMap<TaskId, &'a Model>,
 }
 
-impl Above {
-    async fn read(tx: &Tx, parents: Vec<Model>, moves: &[Move]) -> Result<Self, TaskError> {
-        let mut above = Self {
-            tasks: HashMap::new(),
-            moved: moves.iter().map(|step| (step.task, step.parent)).collect(),
-        };
-        let mut level = parents;
-        while !level.is_empty() {
-            let next: BTreeSet<_> = level.iter().filter_map(|task| task.parent_id).collect();
-            above
-                .tasks
-                .extend(level.into_iter().map(|task| (task.id, task)));
-            let next = next
-                .into_iter()
-                .filter(|id| !above.tasks.contains_key(id))
-                .collect::<Vec<_>>();
-            level = if next.is_empty() {
-                Vec::new()
-            } else {
-                store::lock_many(tx, next).await?
-            };
-        }
-        Ok(above)
-    }
-
+impl Family<'_> {
     fn parent_of(&self, id: TaskId) -> Option<TaskId> {
-        let kept = || self.tasks.get(&id).and_then(|task| task.parent_id);
-        self.moved.get(&id).copied().unwrap_or_else(kept)
+        match self.tasks.get(&id) {
+            Some(task) => task.parent_id,
+            None => self.above.get(&id).copied().flatten(),
+        }
     }
 
-    fn problem(&self, step: Move, height: usize) -> Option<UserError> {
-        let parent = self.tasks.get(&step.parent?)?;
+    fn problem(&self, task: &Model, height: usize) -> Option<UserError> {
+        let parent = self.tasks.get(&task.parent_id?)?;
         if !parent.enabled {
             return Some(is_disabled(&["input", "parentId"]));
         }
         let wrong = |message: &str| Some(problem(message.to_owned(), "parentId"));
-        if parent.project_id != step.project {
+        if parent.project_id != task.project_id {
             return wrong(
                 "A task and what it is a part of belong to the same project, or to none.",
             );
@@ -119,7 +112,7 @@ impl Above {
         let mut count = 0;
         let mut at = Some(parent.id);
         while let Some(id) = at {
-            if id == step.task {
+            if id == task.id {
                 return wrong("A task cannot be a part of itself, nor of one of its parts.");
             }
             count += 1;

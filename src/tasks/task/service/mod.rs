@@ -7,6 +7,7 @@ mod dates;
 mod enable;
 mod family;
 mod input;
+mod locked;
 mod numbers;
 mod trash;
 mod update;
@@ -14,7 +15,7 @@ mod update;
 use std::collections::{HashMap, HashSet};
 
 use entity::task::Model;
-use entity::{TaskId, UserId, Viewer};
+use entity::{ProjectId, TaskId, UserId, Viewer};
 use serde::Serialize;
 
 pub use self::assign::{assign, unassign};
@@ -25,6 +26,7 @@ use self::input::is_disabled;
 pub use self::input::{
     check_size, description_problems, is_storable, key_problems, problem, refuse,
 };
+use self::locked::Locked;
 pub use self::trash::{delete, empty_trash, restorable_since, restore};
 pub use self::update::{Changes, update, update_many};
 use super::record::{self, Changed};
@@ -36,28 +38,27 @@ use crate::db::idempotency::{self, Outcome};
 use crate::db::{DbError, Tx};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::policy::{self, Command};
-use crate::tasks::project;
+use crate::tasks::project::{self, Standing};
 
-/// Lets a command on a task pass.
+/// Lets a command on a task pass. In an archived project nothing changes.
 pub async fn allow(
     tx: &Tx,
     viewer: &Viewer,
     task: &Model,
     command: Command,
 ) -> Result<(), TaskError> {
-    allow_all(tx, viewer, std::slice::from_ref(task), command).await
+    let projects = task.project_id.into_iter().collect();
+    let standings = project::standings(tx, projects, viewer.user_id).await?;
+    permit(viewer, std::slice::from_ref(task), &standings, command)
 }
 
-/// Lets a command on each of these tasks pass. In an archived project nothing changes.
-pub async fn allow_all(
-    tx: &Tx,
+/// The same for several, with what the viewer is in their projects.
+fn permit(
     viewer: &Viewer,
     tasks: &[Model],
+    standings: &HashMap<ProjectId, Standing>,
     command: Command,
 ) -> Result<(), TaskError> {
-    let projects: HashSet<_> = tasks.iter().filter_map(|task| task.project_id).collect();
-    let projects = projects.into_iter().collect();
-    let standings = project::standings(tx, projects, viewer.user_id).await?;
     let standing = |task: &Model| task.project_id.and_then(|id| standings.get(&id).copied());
     let role = |task: &Model| standing(task).and_then(|standing| standing.role);
     let actors = |task| policy::actors(viewer, task, role(task));
@@ -73,19 +74,6 @@ pub async fn allow_all(
         return Err(TaskError::Archived);
     }
     Ok(())
-}
-
-/// Tasks that are not deleted, in the order they are asked for, and nobody else's hands on them.
-async fn live_ones(tx: &Tx, ids: &[TaskId]) -> Result<Vec<Model>, TaskError> {
-    let found = store::lock_many(tx, ids.to_vec()).await?;
-    let mut found: HashMap<TaskId, Model> = found
-        .into_iter()
-        .filter(|task| task.deleted_at.is_none())
-        .map(|task| (task.id, task))
-        .collect();
-    ids.iter()
-        .map(|id| found.remove(id).ok_or(TaskError::NotFound(Kind::Task)))
-        .collect()
 }
 
 /// A task that the viewer may edit, be it disabled.

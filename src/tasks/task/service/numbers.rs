@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use entity::task::Model;
 use entity::{ProjectId, Viewer};
 
+use super::Locked;
 use super::input::{Form, problem, refuse};
 use crate::db::Tx;
 use crate::graphql::Kind;
@@ -12,13 +13,16 @@ use crate::tasks::policy::{self, Command};
 use crate::tasks::{TaskError, project};
 
 /// Lets new tasks into their projects.
-pub async fn allow(tx: &Tx, viewer: &Viewer, tasks: &[Model], form: Form) -> Result<(), TaskError> {
-    let projects = of(tasks).into_keys().collect();
-    let standings = project::standings(tx, projects, viewer.user_id).await?;
+pub fn allow(
+    viewer: &Viewer,
+    locked: &Locked,
+    tasks: &[Model],
+    form: Form,
+) -> Result<(), TaskError> {
     let mut wrong = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
         let Some(id) = task.project_id else { continue };
-        let standing = standings.get(&id).copied();
+        let standing = locked.standing(id);
         let standing = standing.ok_or(TaskError::NotFound(Kind::Project))?;
         let actors = policy::members(viewer, standing.role);
         policy::check(actors, Command::Edit, Kind::Project)?;

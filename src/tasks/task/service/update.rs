@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::super::record::{Changed, differences};
 use super::dates::{DUE, Moment, START, order_problem, told_apart};
-use super::family::{self, Move};
+use super::family::{self, Moves};
 use super::input::{
     Form, check_size, description_problems, is_disabled, key_problems, problem, refuse,
     title_problems,
 };
-use super::{active, allow_all, input_hash, live_ones, repeat_many, save_all, unknown_assignee};
+use super::{Locked, active, input_hash, repeat_many, save_all, unknown_assignee};
 use crate::app::App;
 use crate::db::{Tx, idempotency};
 use crate::graphql::{Kind, UserError};
@@ -106,9 +106,14 @@ async fn change(
             if let Some(before) = repeat_many(&tx, viewer, used, ids).await? {
                 return Ok(before);
             }
-            let before = live_ones(&tx, ids).await?;
-            allow_all(&tx, viewer, &before, Command::Edit).await?;
-            let after = changed(&tx, viewer, changes, &before, form).await?;
+            let parents = changes
+                .iter()
+                .filter_map(|(_, changes)| changes.parent_id.value().copied());
+            let all = ids.iter().copied().chain(parents);
+            let locked = Locked::all(&tx, viewer, all, []).await?;
+            let before = locked.live(ids)?;
+            locked.allow(viewer, &before, Command::Edit)?;
+            let after = changed(&tx, viewer, &locked, changes, &before, form).await?;
             let mut answer = after.clone();
             let labels = changes.iter().filter_map(|(id, changes)| {
                 let labels = changes.label_ids.clone();
@@ -144,6 +149,7 @@ async fn change(
 async fn changed(
     tx: &Tx,
     viewer: &Viewer,
+    locked: &Locked,
     changes: &[(TaskId, Changes)],
     before: &[Model],
     form: Form,
@@ -173,7 +179,7 @@ async fn changed(
     let labels = pairs().filter_map(|(changes, _)| changes.label_ids.as_ref());
     let labels = label::keep(tx, labels).await?;
     let mut wrong = Vec::new();
-    let mut moves = Vec::new();
+    let mut moved = Vec::new();
     for (index, ((changes, before), after)) in pairs().zip(&after).enumerate() {
         let mut tell = |error: UserError| wrong.push(form.place(index, error));
         let touches = changes.label_ids.is_some() || !differences(before, after).is_empty();
@@ -192,16 +198,16 @@ async fn changed(
             tell(error);
         }
         if after.parent_id != before.parent_id {
-            moves.push(Move {
-                index,
-                task: after.id,
-                project: after.project_id,
-                parent: after.parent_id,
-                is_new: false,
-            });
+            moved.push(index);
         }
     }
-    wrong.extend(family::problems(tx, viewer, &moves, form).await?);
+    let moves = Moves {
+        after: &after,
+        moved,
+        are_new: false,
+        form,
+    };
+    wrong.extend(family::problems(tx, viewer, locked, &moves).await?);
     refuse(wrong)?;
     Ok(after)
 }

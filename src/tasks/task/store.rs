@@ -71,6 +71,9 @@ pub async fn keep_trees(
 
 /// These tasks and all that stand above them, each with what it is a part of.
 pub async fn above(tx: &Tx, ids: &[TaskId]) -> Result<HashMap<TaskId, Option<TaskId>>, DbError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let query = format!(
         "WITH RECURSIVE above (id, parent_id) AS (
            SELECT id, parent_id FROM tasks WHERE id IN ({})

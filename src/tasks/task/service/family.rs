@@ -66,13 +66,16 @@ pub async fn problems(
         let moved: Vec<_> = steps.iter().map(|(_, task)| task.id).collect();
         store::heights(tx, &moved, MOST_ABOVE).await?
     };
+    let known: HashMap<_, _> = found
+        .iter()
+        .chain(moves.after)
+        .map(|task| (task.id, task))
+        .collect();
+    let unknown = known.values().filter_map(|task| task.parent_id);
+    let unknown: BTreeSet<_> = unknown.filter(|id| !known.contains_key(id)).collect();
     let family = Family {
-        above: store::above(tx, &parents).await?,
-        tasks: found
-            .iter()
-            .chain(moves.after)
-            .map(|task| (task.id, task))
-            .collect(),
+        above: store::above(tx, &unknown.into_iter().collect::<Vec<_>>()).await?,
+        tasks: known,
     };
     let wrong = steps.into_iter().filter_map(|(index, task)| {
         let height = heights.get(&task.id).copied().unwrap_or_default();

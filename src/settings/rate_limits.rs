@@ -36,8 +36,14 @@ pub enum Bucket {
     AccountMailAccount,
     /// `createTask`, of a person.
     CreateTask,
-    /// `assignTask`, and `createTask` with an assignee, of a person.
+    /// Each task of `createTasks`, of a person.
+    CreateTasks,
+    /// `updateTask`, and each task of `updateTasks`, of a person.
+    UpdateTask,
+    /// `assignTask`, and `createTask` and `updateTask` with an assignee, of a person.
     AssignTask,
+    /// Each assignment of `createTasks` and `updateTasks`, of a person.
+    AssignTasks,
     /// `createComment`, of a person.
     CreateComment,
     /// Documents to be known by their hash, of a person, or from an address.
@@ -46,7 +52,7 @@ pub enum Bucket {
 
 impl Bucket {
     /// Every bucket, in the order of the settings.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Global,
         Self::User,
         Self::Address,
@@ -59,7 +65,10 @@ impl Bucket {
         Self::AccountMailAddress,
         Self::AccountMailAccount,
         Self::CreateTask,
+        Self::CreateTasks,
+        Self::UpdateTask,
         Self::AssignTask,
+        Self::AssignTasks,
         Self::CreateComment,
         Self::RegisterDocument,
     ];
@@ -79,7 +88,10 @@ impl Bucket {
             Self::AccountMailAddress => "account_mail_address",
             Self::AccountMailAccount => "account_mail_account",
             Self::CreateTask => "create_task",
+            Self::CreateTasks => "create_tasks",
+            Self::UpdateTask => "update_task",
             Self::AssignTask => "assign_task",
+            Self::AssignTasks => "assign_tasks",
             Self::CreateComment => "create_comment",
             Self::RegisterDocument => "register_document",
         }
@@ -101,7 +113,10 @@ impl Bucket {
             }
             Self::AccountMailAddress => (minutes(1_000, 60), minutes(10, 60), None),
             Self::CreateTask => (minutes(10_000, 1), minutes(20, 1), minutes(20, 1)),
+            Self::CreateTasks => (minutes(20_000, 1), minutes(200, 1), minutes(100, 15)),
+            Self::UpdateTask => (minutes(60_000, 1), minutes(600, 1), minutes(100, 15)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
+            Self::AssignTasks => (minutes(20_000, 1), minutes(200, 1), None),
             Self::CreateComment => (minutes(10_000, 1), minutes(20, 1), None),
             Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),
         };
@@ -258,8 +273,14 @@ pub struct LimitsSettings {
     pub account_mail_account: Option<RateSetting>,
     /// See [`Bucket::CreateTask`].
     pub create_task: Option<RateSetting>,
+    /// See [`Bucket::CreateTasks`].
+    pub create_tasks: Option<RateSetting>,
+    /// See [`Bucket::UpdateTask`].
+    pub update_task: Option<RateSetting>,
     /// See [`Bucket::AssignTask`].
     pub assign_task: Option<RateSetting>,
+    /// See [`Bucket::AssignTasks`].
+    pub assign_tasks: Option<RateSetting>,
     /// See [`Bucket::CreateComment`].
     pub create_comment: Option<RateSetting>,
     /// See [`Bucket::RegisterDocument`].
@@ -295,7 +316,10 @@ impl LimitsSettings {
             Bucket::AccountMailAddress => self.account_mail_address,
             Bucket::AccountMailAccount => self.account_mail_account,
             Bucket::CreateTask => self.create_task,
+            Bucket::CreateTasks => self.create_tasks,
+            Bucket::UpdateTask => self.update_task,
             Bucket::AssignTask => self.assign_task,
+            Bucket::AssignTasks => self.assign_tasks,
             Bucket::CreateComment => self.create_comment,
             Bucket::RegisterDocument => self.register_document,
         }

@@ -298,8 +298,9 @@ async fn moves_count_together(#[values(Embedded, Full)] mode: Mode) {
 #[tokio::test]
 async fn each_task_counts(#[values(Embedded, Full)] mode: Mode) {
     let limits = [
-        ("TASKFLOW_LIMITS__CREATE_TASK", "20/1h"),
-        ("TASKFLOW_LIMITS__ASSIGN_TASK", "5/1h"),
+        ("TASKFLOW_LIMITS__CREATE_TASKS", "20/1h"),
+        ("TASKFLOW_LIMITS__ASSIGN_TASKS", "5/1h"),
+        ("TASKFLOW_LIMITS__ASSIGN_TASK", "1/1h"),
     ];
     let app = TestApp::with(mode, &limits).await;
     let (ada, bob) = (app.person("ada").await, app.person("bob").await);
@@ -322,7 +323,10 @@ async fn each_task_counts(#[values(Embedded, Full)] mode: Mode) {
         .await
         .data();
     let one = "mutation($input: UpdateTaskInput!) { updateTask(input: $input) { task { id } } }";
+    // One by one is counted by itself.
     let reply = ada.graphql(one, json!({"input": to(7, Some(&bob))})).await;
+    reply.data();
+    let reply = ada.graphql(one, json!({"input": to(8, Some(&bob))})).await;
     assert_eq!(reply.code(), "RATE_LIMITED");
     let reply = ada.graphql(one, json!({"input": to(6, None)})).await;
     reply.data();
@@ -360,4 +364,48 @@ async fn an_update_assigns_as_assigning_does(#[values(Embedded, Full)] mode: Mod
         let events = format!("SELECT count(*) FROM events WHERE topic = '{topic}'");
         assert_eq!(app.number(&events).await, 1, "{topic}");
     }
+}
+
+#[rstest]
+#[tokio::test]
+async fn batches_of_a_hundred_fit_and_count_by_task(#[values(Embedded, Full)] mode: Mode) {
+    // As many as in production, and no more of them while the test runs.
+    let limits = [
+        ("TASKFLOW_LIMITS__CREATE_TASK", "20/31d"),
+        ("TASKFLOW_LIMITS__CREATE_TASKS", "200/31d"),
+        ("TASKFLOW_LIMITS__UPDATE_TASK", "600/31d"),
+        ("TASKFLOW_LIMITS__ASSIGN_TASK", "30/31d"),
+        ("TASKFLOW_LIMITS__ASSIGN_TASKS", "200/31d"),
+    ];
+    let app = TestApp::with(mode, &limits).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let new: Vec<_> = (0..100)
+        .map(|i| json!({"title": format!("{i}"), "assigneeId": bob.id}))
+        .collect();
+    let reply = create(&ada, &new).await;
+    let tasks = reply.data()["createTasks"]["tasks"].as_array().unwrap();
+    let changed = |key: &str, value: &str| -> Vec<Value> {
+        let change = |task: &Value| json!({"id": task["id"], key: value});
+        tasks.iter().map(change).collect()
+    };
+    let none = json!([]);
+    let reply = update(&ada, &changed("assigneeId", &ada.id)).await;
+    assert_eq!(reply.data()["updateTasks"]["userErrors"], none);
+    let is_refused = |reply: &Reply, bucket: &str| {
+        assert_eq!(reply.code(), "RATE_LIMITED");
+        assert!(reply.body.to_string().contains(&format!("`{bucket}`")));
+    };
+    // All assignments are used, and of the tasks the half.
+    is_refused(&create(&ada, &new[..1]).await, "assign_tasks");
+    let plain = vec![json!({"title": "x"}); 100];
+    let reply = create(&ada, &plain).await;
+    assert_eq!(reply.data()["createTasks"]["userErrors"], none);
+    is_refused(&create(&ada, &plain[..1]).await, "create_tasks");
+    // Of the changes one of six hundreds.
+    for _ in 0..5 {
+        let reply = update(&ada, &changed("priority", "HIGH")).await;
+        assert_eq!(reply.data()["updateTasks"]["userErrors"], none);
+    }
+    let one = changed("priority", "LOW");
+    is_refused(&update(&ada, &one[..1]).await, "update_task");
 }

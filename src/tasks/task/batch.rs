@@ -76,8 +76,8 @@ impl TaskBatchMutation {
         }
         let assigned = new.iter().filter(|new| new.assignee_id.is_some()).count();
         let costs = [
-            (Bucket::CreateTask, new.len()),
-            (Bucket::AssignTask, assigned),
+            (Bucket::CreateTasks, new.len()),
+            (Bucket::AssignTasks, assigned),
         ];
         count(ctx, viewer, &costs).await?;
         let key = input.idempotency_key.as_deref();
@@ -87,6 +87,7 @@ impl TaskBatchMutation {
     }
 
     /// Changes the fields of 1 to 100 tasks: of all of them, or of none when there is a user error.
+    /// Counts as many times as it has tasks.
     async fn update_tasks(
         &self,
         ctx: &Context<'_>,
@@ -102,7 +103,11 @@ impl TaskBatchMutation {
                 .iter()
                 .filter(|(_, changes)| changes.assignee_id.is_value())
                 .count();
-            count(ctx, viewer, &[(Bucket::AssignTask, assigned)]).await?;
+            let costs = [
+                (Bucket::UpdateTask, changes.len()),
+                (Bucket::AssignTasks, assigned),
+            ];
+            count(ctx, viewer, &costs).await?;
             let key = input.idempotency_key.as_deref();
             service::update_many(ctx.app(), viewer, changes, key).await
         };

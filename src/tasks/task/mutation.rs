@@ -196,7 +196,8 @@ impl TaskMutation {
         let viewer = ctx.viewer()?;
         let (id, changes) = new_values(input)?;
         let assigned = usize::from(changes.assignee_id.is_value());
-        count(ctx, viewer, &[(Bucket::AssignTask, assigned)]).await?;
+        let costs = [(Bucket::UpdateTask, 1), (Bucket::AssignTask, assigned)];
+        count(ctx, viewer, &costs).await?;
         let (task, user_errors) = payload(service::update(ctx.app(), viewer, id, changes).await)?;
         Ok(UpdateTaskPayload { task, user_errors })
     }

@@ -37,6 +37,8 @@ fn the_profile_sources_has_exactly_their_numbers() {
             "login_address 5/15m",
             "register_address 3/1h",
             "create_task 20/1m",
+            "create_tasks 100/15m",
+            "update_task 100/15m",
         ]
     );
 }
@@ -55,7 +57,10 @@ fn production_counts_names_too_and_nobody_for_everybody() {
             "account_mail_address 10/1h",
             "account_mail_account 3/1h",
             "create_task 20/1m",
+            "create_tasks 200/1m",
+            "update_task 600/1m",
             "assign_task 30/1m",
+            "assign_tasks 200/1m",
             "create_comment 20/1m",
             "register_document 200/1h",
         ]

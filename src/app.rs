@@ -13,7 +13,7 @@ use crate::delivery::email::{EmailTransport, TransportError};
 use crate::events::{self, Bus, Feed};
 use crate::graphql::{Documents, ManifestError};
 use crate::kv::Kv;
-use crate::limits::Limiter;
+use crate::limits::{Limiter, Turns};
 use crate::notifications::Templates;
 use crate::settings::Settings;
 
@@ -39,6 +39,8 @@ pub struct Parts {
     pub kv: Kv,
     /// How often who may do what.
     pub limiter: Limiter,
+    /// How many lists one person reads at the same time.
+    pub turns: Turns,
     /// The streams followed in this process.
     pub feed: Feed,
     /// Hashes passwords.
@@ -131,6 +133,7 @@ impl App {
             bus,
             kv,
             limiter,
+            turns: Turns::default(),
             feed,
             passwords,
             tokens,

@@ -72,6 +72,9 @@ const LIST_FIELDS: &[&str] = &[
 /// Fields that answer something for each of their `ids`.
 const BY_ID_FIELDS: &[&str] = &["nodes"];
 
+/// Names that make the database look at every row of a list, or at every one that fits.
+const SCANS: &[&str] = &["contains", "search", "totalCount"];
+
 /// How many ids `nodes` takes.
 const MOST_NODES: usize = 100;
 
@@ -335,6 +338,7 @@ impl Api {
             auth_fields: AUTH_FIELDS,
             list_fields: LIST_FIELDS,
             by_id_fields: BY_ID_FIELDS,
+            scans: SCANS,
             introspection: self.app.settings.introspection(),
             types: self.types.clone(),
         }

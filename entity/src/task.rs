@@ -1,7 +1,7 @@
 //! Tasks: what somebody is to do.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Query;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{Condition, DatabaseBackend};
 use serde::Serialize;
 
@@ -135,30 +135,58 @@ impl Entity {
 
 /// Whether a viewer may see a task, deleted or not.
 pub fn seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Condition {
+    seen_as("tasks", viewer, backend)
+}
+
+/// The same of the task that a task is a part of. Never NULL.
+pub fn parent_seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Expr {
+    let parent = "parent";
+    let own = Expr::col((parent, Column::Id)).equals((Entity, Column::ParentId));
+    let parents = Query::select()
+        .expr(Expr::value(1))
+        .from_as(Entity, parent)
+        .and_where(own)
+        .cond_where(seen_as(parent, viewer, backend))
+        .take();
+    Expr::exists(parents)
+}
+
+/// Whether a task is of a project that a viewer is a member of. NULL outside projects.
+pub fn in_project_of(viewer: &Viewer, backend: DatabaseBackend) -> Expr {
+    member_as("tasks", viewer, backend)
+}
+
+/// Of the tasks that have this name in the query.
+fn seen_as(table: &'static str, viewer: &Viewer, backend: DatabaseBackend) -> Condition {
     if viewer.is_admin() {
         return Condition::all();
     }
-    let any = Condition::any()
-        .add(Column::AssigneeId.eq(viewer.user_id))
+    let own = |column: Column| Expr::col((table, column));
+    Condition::any()
+        .add(own(Column::AssigneeId).eq(viewer.user_id))
         .add(
             Condition::all()
-                .add(Column::CreatorId.eq(viewer.user_id))
-                .add(Column::ProjectId.is_null()),
-        );
+                .add(own(Column::CreatorId).eq(viewer.user_id))
+                .add(own(Column::ProjectId).is_null()),
+        )
+        .add(member_as(table, viewer, backend))
+}
+
+fn member_as(table: &'static str, viewer: &Viewer, backend: DatabaseBackend) -> Expr {
     // PostgreSQL uses an index inside an OR for an array, and not for a sub-query; SQLite has no
     // arrays, and does so for the sub-query.
-    any.add(if backend == DatabaseBackend::Postgres {
-        Expr::cust_with_values(
-            "tasks.project_id = ANY(ARRAY(SELECT project_id FROM project_members WHERE user_id = $1))",
+    if backend == DatabaseBackend::Postgres {
+        return Expr::cust_with_values(
+            format!(
+                "{table}.project_id = ANY(ARRAY(SELECT project_id FROM project_members WHERE user_id = $1))"
+            ),
             [viewer.user_id],
-        )
-    } else {
-        Column::ProjectId.in_subquery(
-            Query::select()
-                .column(project_member::Column::ProjectId)
-                .from(project_member::Entity)
-                .and_where(project_member::Column::UserId.eq(viewer.user_id))
-                .take(),
-        )
-    })
+        );
+    }
+    let projects = Query::select()
+        .column(project_member::Column::ProjectId)
+        .from(project_member::Entity)
+        .and_where(project_member::Column::UserId.eq(viewer.user_id))
+        .take();
+    Expr::col((table, Column::ProjectId)).in_subquery(projects)
 }

@@ -190,7 +190,7 @@ impl Feed {
         let (min_seq, last_seq) = self.bounds(&stream).await?;
         let from = match start {
             Start::Now => last_seq,
-            Start::After(cursor) if cursor.stream != stream => {
+            Start::After(cursor) if !cursor.is_of(&stream) => {
                 return Err(FollowError::BadCursor);
             }
             Start::After(cursor) => {
@@ -326,11 +326,7 @@ impl Feed {
     }
 
     fn cursor(&self, stream: &str, seq: i64) -> Cursor {
-        Cursor {
-            stream: stream.to_owned(),
-            epoch: self.0.epoch.clone(),
-            seq,
-        }
+        Cursor::new(stream, &self.0.epoch, seq)
     }
 
     fn expired(&self, stream: &str, min_seq: i64, last_seq: i64) -> FollowError {

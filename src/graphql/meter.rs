@@ -84,7 +84,7 @@ impl Meter {
     }
 
     /// Counts comparisons of filters. Each looks at every row in question, and a filter stands
-    /// behind every alias and behind every count.
+    /// behind every alias.
     ///
     /// # Errors
     /// `QUERY_TOO_COMPLEX`.

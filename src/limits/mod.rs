@@ -12,6 +12,7 @@ mod gcra;
 mod key;
 mod local;
 mod shared;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ pub use self::gcra::Quota;
 pub use self::key::{Key, network};
 pub use self::local::Local;
 pub use self::shared::Shared;
+pub use self::turns::Turns;
 pub use crate::settings::Bucket;
 
 use crate::db::Clock;

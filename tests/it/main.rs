@@ -27,6 +27,7 @@ mod end_to_end;
 mod errors;
 mod faults;
 mod filters;
+mod hidden;
 mod history;
 mod http;
 mod labels;

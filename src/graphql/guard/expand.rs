@@ -6,7 +6,7 @@ use async_graphql::Positioned;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 use async_graphql_value::{Name, Value};
 
-use super::variables::ITEM;
+use super::variables::{ITEM, Size};
 use super::{Limits, clip, too_complex};
 use crate::graphql::{ApiError, DEFAULT_PAGE, ErrorCode, MOST_PAGE};
 use crate::settings::GraphqlSettings;
@@ -18,6 +18,10 @@ const INTROSPECTION_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "
 /// item of a value counts as [`ITEM`].
 const BYTES_A_POINT: usize = 1024;
 
+/// What it costs to look at every row of a list, once for each place in the document: what a list asks of
+/// each of its items is loaded together.
+const POINTS_A_SCAN: usize = 300;
+
 /// What a selection set amounts to, written out. Saturating: a document can be made to expand to
 /// more than a number holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub struct Counts {
     /// Levels of fields, without what is below an introspection.
     pub depth: usize,
     pub cost: usize,
+    /// How often every row of a list is looked at; a part of the cost.
+    pub scans: usize,
     pub aliases: usize,
     pub introspection_depth: usize,
     pub introspection_selections: usize,
@@ -46,6 +52,7 @@ impl Counts {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.cost = self.cost.saturating_add(other.cost);
+        self.scans = self.scans.saturating_add(other.scans);
         self.introspection_selections = self
             .introspection_selections
             .saturating_add(other.introspection_selections);
@@ -75,7 +82,7 @@ pub fn count(
     document: &ExecutableDocument,
     limits: &Limits,
     variables: &serde_json::Map<String, serde_json::Value>,
-    sizes: &HashMap<&str, usize>,
+    sizes: &HashMap<&str, Size>,
     steps: &mut usize,
 ) -> Result<Counts, ApiError> {
     let mut walk = Walk {
@@ -97,7 +104,10 @@ pub fn count(
                 .iter()
                 .map(|definition| definition.node.directives.len())
                 .sum::<usize>();
-        counts.or(walk.set(&operation.selection_set.node, 0)?);
+        let mut own = walk.set(&operation.selection_set.node, 0)?;
+        let scans = own.scans.saturating_mul(POINTS_A_SCAN);
+        own.cost = own.cost.saturating_add(scans);
+        counts.or(own);
         counts.operations += 1;
     }
     counts.directives = walk.directives;
@@ -140,7 +150,7 @@ pub fn check(counts: &Counts, limits: &GraphqlSettings) -> Result<(), ApiError> 
         (
             counts.cost,
             limits.max_cost,
-            "points of cost (a list costs its page size times its items)",
+            "points of cost (a list costs its page size times its items, and a count, a search or a `contains` 300)",
         ),
     ];
     match rules.into_iter().find(|(count, limit, _)| count > limit) {
@@ -153,7 +163,7 @@ struct Walk<'a, 's> {
     document: &'a ExecutableDocument,
     limits: &'a Limits,
     variables: &'a serde_json::Map<String, serde_json::Value>,
-    sizes: &'a HashMap<&'a str, usize>,
+    sizes: &'a HashMap<&'a str, Size>,
     done: HashMap<&'a str, Counts>,
     open: HashSet<&'a str>,
     steps: &'s mut usize,
@@ -235,10 +245,14 @@ impl<'a> Walk<'a, '_> {
             counts.introspection_lists = counts.lists;
             counts.depth = 1;
             counts.cost = 1;
+            counts.scans = 0;
         } else {
             counts.depth += 1;
             counts.lists += usize::from(INTROSPECTION_LISTS.contains(&name));
-            let own = 1 + self.argument_bytes(field) / BYTES_A_POINT;
+            let Size { bytes, scans, .. } = self.arguments(field);
+            let scans = scans + usize::from(self.limits.scans(name));
+            counts.scans = counts.scans.saturating_add(scans);
+            let own = 1 + bytes / BYTES_A_POINT;
             counts.cost = counts
                 .cost
                 .saturating_mul(self.items(field))
@@ -281,20 +295,41 @@ impl<'a> Walk<'a, '_> {
         items.unwrap_or(most).min(most)
     }
 
-    /// How much is copied to give the field its arguments.
-    fn argument_bytes(&mut self, field: &Field) -> usize {
-        let arguments = field.arguments.iter().map(|(_, value)| &value.node);
-        size(arguments.collect(), self.sizes, self.steps)
+    /// How much is copied to give the field its arguments, and what they make the database look at.
+    fn arguments(&mut self, field: &Field) -> Size {
+        let arguments = || {
+            field
+                .arguments
+                .iter()
+                .map(|(name, value)| (&name.node, &value.node))
+        };
+        let values = arguments().map(|(_, value)| value).collect();
+        let mut all = size(values, self.limits, self.sizes, self.steps);
+        let scans = |(name, value): &(&Name, &Value)| {
+            self.limits.scans(name) && is_given(value, self.sizes)
+        };
+        all.scans += arguments().filter(scans).count();
+        all
     }
 }
 
 /// The size of values as they are written, counted like that of variables.
-fn size(mut open: Vec<&Value>, sizes: &HashMap<&str, usize>, steps: &mut usize) -> usize {
-    let mut bytes: usize = 0;
+fn size(
+    mut open: Vec<&Value>,
+    limits: &Limits,
+    sizes: &HashMap<&str, Size>,
+    steps: &mut usize,
+) -> Size {
+    let mut all = Size::default();
     while let Some(value) = open.pop() {
         *steps += 1;
-        bytes = bytes.saturating_add(match value {
-            Value::Variable(name) => *sizes.get(name.as_str()).unwrap_or(&0),
+        all.is_given |= is_given(value, sizes);
+        let bytes = match value {
+            Value::Variable(name) => {
+                let size = sizes.get(name.as_str()).copied().unwrap_or_default();
+                all.scans = all.scans.saturating_add(size.scans);
+                size.bytes
+            }
             Value::String(text) => text.len(),
             Value::Enum(name) => name.len(),
             Value::List(items) => {
@@ -303,18 +338,33 @@ fn size(mut open: Vec<&Value>, sizes: &HashMap<&str, usize>, steps: &mut usize) 
             }
             Value::Object(fields) => {
                 open.extend(fields.values());
+                all.scans += fields
+                    .iter()
+                    .filter(|(name, value)| limits.scans(name) && is_given(value, sizes))
+                    .count();
                 fields.keys().map(|name| name.len() + ITEM).sum()
             }
             _ => 4,
-        });
+        };
+        all.bytes = all.bytes.saturating_add(bytes);
     }
-    bytes
+    all
+}
+
+/// Whether a value is there, and not null.
+fn is_given(value: &Value, sizes: &HashMap<&str, Size>) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Variable(name) => sizes.get(name.as_str()).is_some_and(|size| size.is_given),
+        _ => true,
+    }
 }
 
 /// Adds the sizes of the defaults that stand for variables without a value.
 pub fn add_defaults<'a>(
     document: &'a ExecutableDocument,
-    sizes: &mut HashMap<&'a str, usize>,
+    limits: &Limits,
+    sizes: &mut HashMap<&'a str, Size>,
     steps: &mut usize,
 ) {
     let given: HashSet<&str> = sizes.keys().copied().collect();
@@ -328,9 +378,13 @@ pub fn add_defaults<'a>(
                 continue;
             }
             let default = default.node.clone().into_value();
-            let bytes = size(vec![&default], &HashMap::new(), steps);
+            let size = size(vec![&default], limits, &HashMap::new(), steps);
             let known = sizes.entry(name).or_default();
-            *known = bytes.max(*known);
+            *known = Size {
+                bytes: size.bytes.max(known.bytes),
+                scans: size.scans.max(known.scans),
+                is_given: size.is_given || known.is_given,
+            };
         }
     }
 }

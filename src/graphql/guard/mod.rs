@@ -41,10 +41,20 @@ pub struct Limits {
     pub list_fields: &'static [&'static str],
     /// Fields that answer something for each of their `ids`.
     pub by_id_fields: &'static [&'static str],
+    /// Names that make the database look at every row of a list, or at every one that fits: of
+    /// fields, of arguments, and of fields of objects that are sent.
+    pub scans: &'static [&'static str],
     /// Whether clients may ask for the schema.
     pub introspection: bool,
     /// What the schema takes.
     pub types: Arc<Types>,
+}
+
+impl Limits {
+    /// Whether this is the name of something that looks at every row.
+    fn scans(&self, name: &str) -> bool {
+        self.scans.contains(&name)
+    }
 }
 
 /// What a client sent.
@@ -129,9 +139,9 @@ fn check_counting(limits: &Limits, params: Params, steps: &mut usize) -> Result<
     let query = params.query.unwrap_or_default();
     scan::check(&query, settings, steps)?;
     let variables = params.variables.unwrap_or_default();
-    let mut sizes = variables::check(&variables, settings, steps)?;
+    let mut sizes = variables::check(&variables, limits, steps)?;
     let mut document = parse(&query)?;
-    expand::add_defaults(&document, &mut sizes, steps);
+    expand::add_defaults(&document, limits, &mut sizes, steps);
     let counts = expand::count(&document, limits, &variables, &sizes, steps)?;
     expand::check(&counts, settings)?;
     merge::check(&document, limits, steps)?;

@@ -14,7 +14,7 @@ use crate::db::DbError;
 use crate::graphql::{ApiError, ContextExt, Kind, Loader, OpaqueCursor, PageArgs};
 use crate::tasks::loaders::loaders;
 use crate::tasks::slice::{Slice, alike};
-use crate::tasks::task::{TaskField, find_all_visible, required_user};
+use crate::tasks::task::{TaskField, find_all_visible, load_visible, required_user};
 
 /// The order of the list, for its cursors.
 const NEWEST_FIRST: &str = "newest";
@@ -34,9 +34,24 @@ pub struct Loaders {
 #[derive(Clone, Debug)]
 pub struct TaskChange(task_history::Model);
 
+impl TaskChange {
+    /// A value, if the viewer may know it: who sees a task need not see what it is a part of.
+    async fn shown<'a>(
+        &self,
+        ctx: &Context<'_>,
+        value: Option<&'a str>,
+    ) -> Result<Option<&'a str>, ApiError> {
+        let Some(id) = value.filter(|_| self.0.field == task_history::Field::Parent) else {
+            return Ok(value);
+        };
+        let id = TaskId(Kind::Task.decode(id)?);
+        Ok(load_visible(ctx, id).await?.and(value))
+    }
+}
+
 /// A change of one field of a task. Who sees the task sees it. Values are texts: ids and enum
 /// values as they stand elsewhere, points in time and days as RFC 3339 has them, `true` and
-/// `false`; of labels their names at that time, one a line.
+/// `false`; of labels their names at that time, one a line. A parent that one may not see is null.
 #[Object]
 impl TaskChange {
     /// The id, as `change_01h455vb4pex5vsknk084sn02q`.
@@ -50,13 +65,13 @@ impl TaskChange {
     }
 
     /// What it was before; null when it was empty.
-    async fn from(&self) -> Option<&str> {
-        self.0.old_value.as_deref()
+    async fn from(&self, ctx: &Context<'_>) -> Result<Option<&str>, ApiError> {
+        self.shown(ctx, self.0.old_value.as_deref()).await
     }
 
     /// What it was after that; null when it was emptied.
-    async fn to(&self) -> Option<&str> {
-        self.0.new_value.as_deref()
+    async fn to(&self, ctx: &Context<'_>) -> Result<Option<&str>, ApiError> {
+        self.shown(ctx, self.0.new_value.as_deref()).await
     }
 
     /// Who changed it.

@@ -174,8 +174,8 @@ impl Task {
         history::history_of(ctx, self.0.id, PageArgs { first, after }).await
     }
 
-    /// Who follows it and is told of its changes, without those who want to hear nothing; the
-    /// oldest account first.
+    /// Who follows it and is told of its changes, without those who want to hear nothing and those
+    /// who cannot see it any more; the oldest account first.
     async fn watchers(
         &self,
         ctx: &Context<'_>,

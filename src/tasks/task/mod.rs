@@ -38,3 +38,4 @@ pub(super) use self::store::{find_all_visible, find_visible, lock};
 pub use self::subscription::TaskSubscription;
 pub use self::subscription_changes::TaskChangeSubscription;
 pub use self::subtask::SubtaskLoaders;
+pub(super) use self::subtask::load_visible;

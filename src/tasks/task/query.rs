@@ -8,7 +8,7 @@ use entity::TaskId;
 use sea_orm::Condition;
 
 use super::api::Task;
-use super::filter::{Reader, TaskFilter};
+use super::filter::{Reader, Sight, TaskFilter};
 use super::order::{Sort, TaskOrder};
 use super::search::Search;
 use super::store::Shelf;
@@ -23,11 +23,7 @@ pub struct TaskConnectionFields(Counted);
 /// What is counted.
 #[derive(Debug)]
 enum Counted {
-    List {
-        filter: Box<TaskFilter>,
-        search: Option<Search>,
-        among: Shelf,
-    },
+    List(Condition, Shelf),
     Subtasks(TaskId),
 }
 
@@ -50,9 +46,10 @@ async fn chosen(
     } else {
         Reader::anywhere(ctx)
     };
+    let (meter, sight) = (ctx.meter(), Sight::of(ctx)?);
     let mut condition = match among {
-        Shelf::Live => filter.listed(ctx.meter(), &reader)?,
-        Shelf::Trash(_) => filter.condition(ctx.meter(), &reader)?,
+        Shelf::Live => filter.listed(meter, &reader, &sight)?,
+        Shelf::Trash(_) => filter.condition(meter, &reader, &sight)?,
     };
     if let Some(search) = search {
         condition = condition.add(search.condition(ctx.meter(), ctx.app().db.backend())?);
@@ -65,19 +62,15 @@ impl TaskConnectionFields {
     /// How many tasks there are in all pages. Counted only when asked for.
     async fn total_count(&self, ctx: &Context<'_>) -> Result<u64, ApiError> {
         let viewer = ctx.viewer()?;
-        let (filter, search, among) = match &self.0 {
-            Counted::List {
-                filter,
-                search,
-                among,
-            } => (filter, search, *among),
+        let (condition, among) = match &self.0 {
+            Counted::List(condition, among) => (condition, *among),
             Counted::Subtasks(parent) => return subtask::count(ctx, *parent).await,
         };
-        let filter = &chosen(ctx, filter, search.as_ref(), among).await?;
         let app = ctx.app();
+        let _turn = app.turns.take(viewer.user_id).await;
         Ok(app
             .db
-            .read(|db| async move { store::count(&db, viewer, among, filter.clone()).await })
+            .read(|db| async move { store::count(&db, viewer, among, condition.clone()).await })
             .await?)
     }
 }
@@ -137,7 +130,7 @@ impl TaskQuery {
         };
         let search = search.as_deref().map(Search::new).transpose()?;
         let condition = chosen(ctx, &filter, search.as_ref(), among).await?;
-        let sort = Sort::new(order_by, search.clone())?;
+        let sort = Sort::new(order_by, search)?;
         let name = sort.name();
         let has_previous = after.is_some();
         let page = PageArgs { first, after }.read(&name)?;
@@ -148,6 +141,7 @@ impl TaskQuery {
             .map(|keys| sort.after(keys))
             .transpose()?;
         let (by, order, keys) = (&condition, &sort, keys.as_deref());
+        let turn = ctx.app().turns.take(viewer.user_id).await;
         let mut tasks = ctx
             .app()
             .db
@@ -155,15 +149,12 @@ impl TaskQuery {
                 store::list(&db, viewer, among, by.clone(), order, keys, limit).await
             })
             .await?;
+        drop(turn);
         let has_next = page.cut(&mut tasks);
         let mut connection = Connection::with_additional_fields(
             has_previous,
             has_next,
-            TaskConnectionFields(Counted::List {
-                filter: Box::new(filter),
-                search,
-                among,
-            }),
+            TaskConnectionFields(Counted::List(condition, among)),
         );
         connection.edges.extend(
             tasks

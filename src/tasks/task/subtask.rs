@@ -37,6 +37,14 @@ pub async fn parent(ctx: &Context<'_>, task: &Task) -> Result<Option<Task>, ApiE
     let Some(parent) = task.0.parent_id else {
         return Ok(None);
     };
+    load_visible(ctx, parent).await
+}
+
+/// A task that another one is or was a part of, if the viewer may see it.
+///
+/// # Errors
+/// The database's failure.
+pub async fn load_visible(ctx: &Context<'_>, parent: TaskId) -> Result<Option<Task>, ApiError> {
     let fetch = |ids| find_tasks(ctx, ids);
     loaders(ctx)?.subtasks.parents.load(parent, fetch).await
 }

@@ -111,10 +111,25 @@ const WATCHERS: Rows = Rows {
     table: "task_watchers",
     key: "user_id",
     descending: false,
-    only: Some(|| Expr::col("muted").eq(false)),
+    only: Some(follows),
 };
 
-/// A page of those who follow each of these tasks.
+/// Whether a row is of somebody who wants to hear of the task and can see it: the rule of
+/// `entity::task::seen_by`, asked the other way round.
+fn follows() -> Expr {
+    let sees = Expr::cust(
+        "EXISTS (SELECT 1 FROM tasks WHERE tasks.id = task_watchers.task_id AND (
+           tasks.assignee_id = task_watchers.user_id
+           OR (tasks.project_id IS NULL AND tasks.creator_id = task_watchers.user_id)
+           OR EXISTS (SELECT 1 FROM project_members WHERE project_members.project_id = tasks.project_id
+                AND project_members.user_id = task_watchers.user_id)
+           OR EXISTS (SELECT 1 FROM user_roles
+                WHERE user_roles.user_id = task_watchers.user_id AND user_roles.role = 'admin')))",
+    );
+    Expr::col("muted").eq(false).and(sees)
+}
+
+/// A page of those who follow each of these tasks and can see it.
 pub async fn list(
     db: &impl ConnectionTrait,
     page: &Slices<UserId>,
@@ -130,7 +145,7 @@ pub async fn list(
     Ok(rows)
 }
 
-/// How many follow each of these tasks; a task that nobody follows is not among the keys.
+/// How many follow each of these tasks and can see it; a task that nobody follows is not among the keys.
 pub async fn counts(
     db: &impl ConnectionTrait,
     tasks: Vec<TaskId>,
@@ -140,7 +155,7 @@ pub async fn counts(
         .column(Column::TaskId)
         .column_as(Column::UserId.count(), "number")
         .filter(Column::TaskId.is_in(tasks))
-        .filter(Column::Muted.eq(false))
+        .filter(follows())
         .group_by(Column::TaskId)
         .into_tuple()
         .all(db)

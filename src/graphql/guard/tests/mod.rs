@@ -4,6 +4,7 @@ mod bombs;
 mod numbers;
 mod random;
 mod rules;
+mod scans;
 mod values;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,7 @@ fn limits() -> Limits {
         auth_fields: &["login", "register"],
         list_fields: &["list"],
         by_id_fields: &["nodes"],
+        scans: &["total", "seek"],
         introspection: true,
         types: Arc::new(Types::read(SDL).unwrap()),
     }

@@ -14,7 +14,7 @@ use self::comparators::{
     BooleanComparator, Comparator, DateTimeComparator, LabelComparator, NullableDateComparator,
     NullableDateTimeComparator, NullableIdComparator, StringComparator,
 };
-pub use self::reader::Reader;
+pub use self::reader::{Reader, Sight};
 use self::terms::{Added, MAX_COMPARISONS, Moment, Terms};
 use super::api::{TaskPriority, TaskStatus};
 use crate::graphql::{ApiError, Kind, Meter, search_text};
@@ -33,9 +33,10 @@ pub struct TaskFilter {
     creator: Option<Comparator<ID>>,
     /// Who is to do the task.
     assignee: Option<NullableIdComparator>,
-    /// The project the task belongs to.
+    /// The project the task belongs to. One the signed-in person is no member of is as if there were
+    /// none.
     project: Option<NullableIdComparator>,
-    /// The task it is a part of.
+    /// The task it is a part of. One the signed-in person may not see is as if there were none.
     parent: Option<NullableIdComparator>,
     /// The labels of the task.
     label: Option<LabelComparator>,
@@ -76,9 +77,14 @@ impl TaskFilter {
     /// # Errors
     /// `BAD_USER_INPUT` for malformed ids and for more comparisons than make sense,
     /// `QUERY_TOO_COMPLEX` for more than one operation may have.
-    pub fn condition(&self, meter: &Meter, reader: &Reader) -> Result<Condition, ApiError> {
+    pub fn condition(
+        &self,
+        meter: &Meter,
+        reader: &Reader,
+        sight: &Sight,
+    ) -> Result<Condition, ApiError> {
         let mut left = MAX_COMPARISONS;
-        let condition = self.build(&mut left, reader)?;
+        let condition = self.build(&mut left, reader, sight)?;
         meter.compare(MAX_COMPARISONS - left)?;
         Ok(condition)
     }
@@ -87,8 +93,13 @@ impl TaskFilter {
     ///
     /// # Errors
     /// Those of [`Self::condition`].
-    pub fn listed(&self, meter: &Meter, reader: &Reader) -> Result<Condition, ApiError> {
-        let condition = self.condition(meter, reader)?;
+    pub fn listed(
+        &self,
+        meter: &Meter,
+        reader: &Reader,
+        sight: &Sight,
+    ) -> Result<Condition, ApiError> {
+        let condition = self.condition(meter, reader, sight)?;
         Ok(if self.speaks_of_enabled() {
             condition
         } else {
@@ -116,11 +127,17 @@ impl TaskFilter {
                 .any(Self::speaks_of_enabled)
     }
 
-    fn build(&self, left: &mut usize, reader: &Reader) -> Result<Condition, ApiError> {
+    fn build(
+        &self,
+        left: &mut usize,
+        reader: &Reader,
+        sight: &Sight,
+    ) -> Result<Condition, ApiError> {
         let mut all = Terms {
             all: Condition::all(),
             left,
             reader,
+            sight,
         };
         // An empty filter costs too: thousands of them nest as deep as full ones.
         all.spend(1)?;
@@ -129,17 +146,17 @@ impl TaskFilter {
         self.title(&mut all)?;
         let Terms { mut all, left, .. } = all;
         for inner in self.and.iter().flatten() {
-            all = all.add(inner.build(left, reader)?);
+            all = all.add(inner.build(left, reader, sight)?);
         }
         if let Some(inner) = &self.or {
             let mut any = Condition::any();
             for inner in inner {
-                any = any.add(inner.build(left, reader)?);
+                any = any.add(inner.build(left, reader, sight)?);
             }
             all = all.add(any);
         }
         if let Some(inner) = &self.not {
-            all = all.add(inner.build(left, reader)?.not());
+            all = all.add(inner.build(left, reader, sight)?.not());
         }
         Ok(all)
     }

@@ -1,10 +1,13 @@
-//! For whom, and when, a date is compared: a day begins and ends where the reader is.
+//! For whom, and when, something is compared: a day begins and ends where the reader is, and a task has
+//! the project and the parent that the reader may see.
 
 use async_graphql::Context;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
-use entity::Timestamp;
-use entity::task::{Model, Status};
+use entity::task::{Column, Model, Status, in_project_of, parent_seen_by};
+use entity::{Timestamp, Viewer};
+use sea_orm::DatabaseBackend;
+use sea_orm::sea_query::SimpleExpr;
 
 use crate::accounts::load_user;
 use crate::app::AppExt;
@@ -17,6 +20,38 @@ pub struct Reader {
     pub now: Timestamp,
     /// Their time zone.
     pub zone: Tz,
+}
+
+/// What of a task somebody may compare: one sees a task that is assigned to one, and perhaps neither its
+/// project nor what it is a part of. These are then as if there were none.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    viewer: Viewer,
+    backend: DatabaseBackend,
+}
+
+impl Sight {
+    /// The viewer's.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` without one.
+    pub fn of(ctx: &Context<'_>) -> Result<Self, ApiError> {
+        Ok(Self {
+            viewer: ctx.viewer()?.clone(),
+            backend: ctx.app().db.backend(),
+        })
+    }
+
+    /// Whether they see what a column names; none when everybody who sees the task does.
+    pub fn sees(&self, column: Column) -> Option<SimpleExpr> {
+        let (viewer, backend) = (&self.viewer, self.backend);
+        match column {
+            _ if viewer.is_admin() => None,
+            Column::ProjectId => Some(in_project_of(viewer, backend)),
+            Column::ParentId => Some(parent_seen_by(viewer, backend)),
+            _ => None,
+        }
+    }
 }
 
 impl Reader {

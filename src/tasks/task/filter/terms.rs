@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ColumnTrait, Condition, Value};
 
 use super::comparators::{Comparator, Comparisons, LabelComparator, Op};
-use super::reader::Reader;
+use super::reader::{Reader, Sight};
 use crate::graphql::{ApiError, Date, ErrorCode, Kind};
 use crate::tasks::task::service::is_storable;
 
@@ -21,6 +21,7 @@ pub struct Terms<'a> {
     pub all: Condition,
     pub left: &'a mut usize,
     pub reader: &'a Reader,
+    pub sight: &'a Sight,
 }
 
 /// A date that is a point in time or a day.
@@ -94,11 +95,13 @@ impl Terms<'_> {
         for values in lists(is.eq.as_ref(), is.one_of.as_deref(), &db)? {
             // The term itself costs one, as its first value.
             self.spend(values.len().saturating_sub(1))?;
-            self.add(known(column, column.is_in(values)))?;
+            let term = self.seen(column, known(column, column.is_in(values)));
+            self.add(term)?;
         }
         for values in lists(is.neq.as_ref(), is.nin.as_deref(), &db)? {
             self.spend(values.len().saturating_sub(1))?;
-            self.add(known(column, column.is_in(values)).not())?;
+            let term = self.seen(column, known(column, column.is_in(values)));
+            self.add(term.not())?;
         }
         Ok(())
     }
@@ -196,10 +199,25 @@ impl Terms<'_> {
         let Some(missing) = missing else {
             return Ok(());
         };
-        let all = columns
-            .iter()
-            .fold(Condition::all(), |all, column| all.add(column.is_null()));
+        let all = columns.iter().fold(Condition::all(), |all, column| {
+            all.add(self.is_null(*column))
+        });
         self.add(if missing { all } else { all.not() })
+    }
+
+    /// Makes a comparison false where the reader does not see what is compared.
+    fn seen(&self, column: Column, term: SimpleExpr) -> SimpleExpr {
+        match self.sight.sees(column) {
+            Some(seen) => term.and(seen),
+            None => term,
+        }
+    }
+
+    fn is_null(&self, column: Column) -> SimpleExpr {
+        match self.sight.sees(column) {
+            Some(seen) => column.is_null().or(seen.not()),
+            None => column.is_null(),
+        }
     }
 
     pub fn moment_missing(&mut self, of: Moment, missing: Option<bool>) -> Added {

@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::task_words::folded;
 use crate::{LabelId, Timestamp, UserId};
 
 /// A row of `labels`.
@@ -30,3 +31,8 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// A name as it is compared: the same however it is typed, but not without its accents.
+pub fn name_norm(name: &str) -> String {
+    folded(name).collect()
+}

@@ -42,6 +42,14 @@ impl Model {
     }
 }
 
+/// A text without capital letters and forms of the same letter; the accents stand by themselves.
+pub fn folded(text: &str) -> impl Iterator<Item = char> {
+    // Capital letters may hide in compatibility forms, and marks in capital letters.
+    let plain = text.nfkd().flat_map(char::to_lowercase).nfkd();
+    // Greek writes the last one of a word differently.
+    plain.map(|sign| if sign == 'ς' { 'σ' } else { sign })
+}
+
 /// Of a longer word only the beginning counts; PostgreSQL takes no more than 2,046 bytes.
 const WORD_CHARS: usize = 60;
 
@@ -50,8 +58,6 @@ const WORD_CHARS: usize = 60;
 /// databases get them like this, whatever their locale. Scripts that leave no blanks between words
 /// (Chinese, Japanese) make a word of each sign.
 pub fn words(text: &str) -> Vec<String> {
-    // Capital letters may hide in compatibility forms, and marks in capital letters.
-    let plain = text.nfkd().flat_map(char::to_lowercase).nfkd();
     let mut words = Vec::new();
     let mut word = String::new();
     let mut end = |word: &mut String| {
@@ -60,15 +66,16 @@ pub fn words(text: &str) -> Vec<String> {
             word.clear();
         }
     };
-    for sign in plain.filter(|sign| !is_combining_mark(*sign)) {
+    // A soft hyphen says where a word may be broken, and is no end of it.
+    let counts = |sign: &char| !is_combining_mark(*sign) && *sign != '\u{ad}';
+    for sign in folded(text).filter(counts) {
         if !sign.is_alphanumeric() {
             end(&mut word);
         } else if stands_alone(sign) {
             end(&mut word);
             end(&mut sign.to_string());
         } else {
-            // Greek writes the last one of a word differently.
-            word.push(if sign == 'ς' { 'σ' } else { sign });
+            word.push(sign);
         }
     }
     end(&mut word);
@@ -99,6 +106,7 @@ mod tests {
             ("Über-Größe, naïve café!", "uber große naive cafe"),
             ("İstanbul \u{ff21}\u{ff22} ﬁn ℕ½", "istanbul ab fin n1 2"),
             ("ΟΔΟΣ", "οδοσ"),
+            ("co\u{ad}operate", "cooperate"),
             ("日本語 iPhoneケース", "日 本 語 iphone ケ ー ス"),
             ("한글", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
             ("a'b\"c*d:e&f|g(h)\\i NEAR/3", "a b c d e f g h i near 3"),

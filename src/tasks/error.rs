@@ -30,6 +30,9 @@ pub enum TaskError {
     /// The project is archived: nothing in it changes.
     #[error("the project is archived")]
     Archived,
+    /// The label stands on tasks that the viewer may not see.
+    #[error("the label stands on tasks of others")]
+    LabelOfOthers,
     /// The idempotency key was used with another input.
     #[error("the idempotency key was used with another input")]
     KeyReused,
@@ -72,6 +75,10 @@ impl From<TaskError> for ApiError {
             TaskError::Archived => Self::new(
                 ErrorCode::Forbidden,
                 "The project is archived: nothing in it changes. An owner can unarchive it first (`unarchiveProject`).",
+            ),
+            TaskError::LabelOfOthers => Self::new(
+                ErrorCode::Forbidden,
+                "The label stands on tasks that you may not see. Ask an administrator to change or delete it.",
             ),
             // The payload carries these; they end up here only by mistake.
             TaskError::Refused(_)

@@ -126,6 +126,8 @@ async fn a_label_is_made_found_changed_and_deleted(#[values(Embedded, Full)] mod
 #[case(json!({"name": "x", "color": "#12345g"}), "INVALID", "input.color")]
 #[case(json!({"name": "x", "color": "#1234567"}), "INVALID", "input.color")]
 #[case(json!({"name": "\u{c4}RGER"}), "TAKEN", "input.name")]
+#[case(json!({"name": "A\u{308}rger"}), "TAKEN", "input.name")]
+#[case(json!({"name": "\u{e4}rge\u{ff52}"}), "TAKEN", "input.name")]
 #[tokio::test]
 async fn a_bad_label_is_told_by_field(
     #[case] input: Value,
@@ -226,4 +228,42 @@ async fn labels_that_are_none_or_too_many_are_refused(#[values(Embedded, Full)] 
     let reply = update_task(&ada, json!({"id": task, "labelIds": many[1..]})).await;
     assert_eq!(reply.data()["updateTask"]["task"]["version"], 2);
     assert_eq!(app.number("SELECT COUNT(*) FROM tasks").await, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_label_on_a_task_that_its_creator_does_not_see_is_the_administrators(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let root = app.admin("root").await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let web = label(&ada, "web").await;
+    let task = bob.creates(json!({"title": "x"})).await;
+    update_task(&bob, json!({"id": task, "labelIds": [web]}))
+        .await
+        .data();
+    let query =
+        "query($id: ID!) { node(id: $id) { ... on Label { viewerCanUpdate viewerCanDelete } } }";
+    let can = async |person: &Person| {
+        let reply = person.graphql(query, json!({"id": web})).await;
+        let label = reply.data()["node"].clone();
+        assert_eq!(label["viewerCanUpdate"], label["viewerCanDelete"]);
+        label["viewerCanUpdate"] == true
+    };
+    assert!(!can(&ada).await && !can(&bob).await && can(&root).await);
+    for (mutation, input) in [
+        ("updateLabel", json!({"id": web, "name": "worse"})),
+        ("deleteLabel", json!({"id": web})),
+    ] {
+        let reply = sends(&ada, mutation, input).await;
+        assert_eq!(reply.code(), "FORBIDDEN");
+        assert!(reply.body.to_string().contains("administrator"));
+    }
+    let renamed = sends(&root, "updateLabel", json!({"id": web, "name": "Web"})).await;
+    assert_eq!(renamed.data()["updateLabel"]["label"]["name"], "Web");
+    bob.assigns(&task, &ada).await.data();
+    assert!(can(&ada).await);
+    let gone = sends(&ada, "deleteLabel", json!({"id": web})).await;
+    assert_eq!(gone.data()["deleteLabel"]["deletedLabelId"], json!(web));
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
+use entity::label::name_norm;
 use entity::{LabelId, TaskId, label};
 
 use super::{service, store};
@@ -22,6 +23,8 @@ const BY_NAME: &str = "name";
 #[derive(Debug, Default)]
 pub struct Loaders {
     of_tasks: Loader<TaskId, Vec<label::Model>, ApiError>,
+    /// That they stand on a task the viewer may not see.
+    unseen: Loader<LabelId, bool, ApiError>,
 }
 
 /// A word to sort tasks by, the same for the whole server. Everybody who is signed in sees it.
@@ -61,15 +64,34 @@ impl Label {
         self.0.updated_at
     }
 
-    /// Whether the signed-in person may change it: its creator, and administrators.
+    /// Whether the signed-in person may change it: its creator, as long as they see all tasks it
+    /// stands on, and administrators.
     async fn viewer_can_update(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(service::may_change(ctx.viewer()?, &self.0))
+        may_change(ctx, &self.0).await
     }
 
-    /// Whether the signed-in person may delete it: its creator, and administrators.
+    /// Whether the signed-in person may delete it: its creator, as long as they see all tasks it
+    /// stands on, and administrators.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(service::may_change(ctx.viewer()?, &self.0))
+        may_change(ctx, &self.0).await
     }
+}
+
+async fn may_change(ctx: &Context<'_>, label: &label::Model) -> Result<bool, ApiError> {
+    let (app, viewer) = (ctx.app(), ctx.viewer()?);
+    if !service::may_change(viewer, label) {
+        return Ok(false);
+    }
+    let fetch = |labels: Vec<LabelId>| async move {
+        let labels = &labels;
+        let unseen = app
+            .db
+            .read(|db| async move { store::on_unseen(&db, viewer, labels.clone()).await })
+            .await?;
+        Ok(unseen.into_iter().map(|label| (label, true)).collect())
+    };
+    let unseen = loaders(ctx)?.labels.unseen.load(label.id, fetch).await?;
+    Ok(unseen.is_none())
 }
 
 /// What a connection of labels says beside its edges.
@@ -108,7 +130,7 @@ impl LabelQuery {
     ) -> Result<Connection<OpaqueCursor, Label, LabelConnectionFields, EmptyFields>, ApiError> {
         ctx.viewer()?;
         let search = search
-            .map(|text| search_text(&text.trim().to_lowercase()))
+            .map(|text| search_text(text.trim()).map(|text| name_norm(&text)))
             .transpose()?;
         let search = search.filter(|text| !text.is_empty());
         let has_previous = after.is_some();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use entity::label::Model;
+use entity::label::{Model, name_norm};
 use entity::task_history::Field;
 use entity::{LabelId, TaskId, Viewer};
 
@@ -48,7 +48,7 @@ pub async fn create(
             let label = Model {
                 id: LabelId(new_id(tx.clock())),
                 name: name.to_owned(),
-                name_norm: name.to_lowercase(),
+                name_norm: name_norm(name),
                 color: color.clone(),
                 creator_id: viewer.user_id,
                 created_at: now,
@@ -60,7 +60,7 @@ pub async fn create(
         .await
 }
 
-/// Changes a label. Its creator and administrators may.
+/// Changes a label. Its creator may as long as they see all tasks it stands on, and administrators.
 pub async fn update(
     app: &App,
     viewer: &Viewer,
@@ -78,7 +78,7 @@ pub async fn update(
             let mut label = before.clone();
             if let Some(name) = edit.name.as_deref().map(str::trim) {
                 name.clone_into(&mut label.name);
-                label.name_norm = name.to_lowercase();
+                label.name_norm = name_norm(name);
             }
             if let Some(color) = &edit.color {
                 label.color = color.to_ascii_lowercase();
@@ -93,7 +93,7 @@ pub async fn update(
         .await
 }
 
-/// Deletes a label; tasks lose it. Its creator and administrators may.
+/// Deletes a label; tasks lose it. Its creator may as long as they see all of them, and administrators.
 pub async fn delete(app: &App, viewer: &Viewer, id: LabelId) -> Result<(), TaskError> {
     app.db
         .write(|tx| async move {
@@ -103,7 +103,7 @@ pub async fn delete(app: &App, viewer: &Viewer, id: LabelId) -> Result<(), TaskE
         .await
 }
 
-/// Whether somebody may change and delete a label.
+/// Whether somebody may change and delete a label, if they see all tasks it stands on.
 pub fn may_change(viewer: &Viewer, label: &Model) -> bool {
     viewer.is_admin() || label.creator_id == viewer.user_id
 }
@@ -111,11 +111,16 @@ pub fn may_change(viewer: &Viewer, label: &Model) -> bool {
 async fn own(tx: &Tx, viewer: &Viewer, id: LabelId) -> Result<Model, TaskError> {
     let label = store::lock(tx, id).await?;
     let label = label.ok_or(TaskError::NotFound(Kind::Label))?;
-    if may_change(viewer, &label) {
-        Ok(label)
-    } else {
-        Err(TaskError::Forbidden)
+    if !may_change(viewer, &label) {
+        return Err(TaskError::Forbidden);
     }
+    if !store::on_unseen(tx.conn(), viewer, vec![id])
+        .await?
+        .is_empty()
+    {
+        return Err(TaskError::LabelOfOthers);
+    }
+    Ok(label)
 }
 
 fn name_problems(name: &str) -> Option<UserError> {

@@ -1,10 +1,11 @@
 //! The statements about labels.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::label::{Column, Entity, Model};
-use entity::{LabelId, TaskId, task_label};
-use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order};
+use entity::task::seen_by;
+use entity::{LabelId, TaskId, Viewer, task, task_label};
+use sea_orm::sea_query::{Expr, ExprTrait, LikeExpr, Order, Query};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
@@ -69,7 +70,7 @@ pub async fn keep(tx: &Tx, ids: Vec<LabelId>) -> Result<BTreeSet<LabelId>, DbErr
     Ok(labels.into_iter().map(|label| label.id).collect())
 }
 
-/// Labels whose name contains the text, which must be in lower case.
+/// Labels whose name contains the text, which must be folded like a name.
 fn search(text: Option<&str>) -> Select<Entity> {
     let mut query = Entity::find();
     if let Some(text) = text {
@@ -124,6 +125,35 @@ pub async fn of_tasks(
         labels.entry(row.task_id).or_default().insert(row.label_id);
     }
     Ok(labels)
+}
+
+/// Those of these labels that stand on a task that the viewer may not see.
+pub async fn on_unseen(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    labels: Vec<LabelId>,
+) -> Result<HashSet<LabelId>, DbError> {
+    if viewer.is_admin() {
+        return Ok(HashSet::new());
+    }
+    let own = Expr::col((task::Entity, task::Column::Id))
+        .equals((task_label::Entity, task_label::Column::TaskId));
+    let seen = Query::select()
+        .expr(Expr::value(1))
+        .from(task::Entity)
+        .and_where(own)
+        .cond_where(seen_by(viewer, db.get_database_backend()))
+        .take();
+    let labels: Vec<LabelId> = task_label::Entity::find()
+        .select_only()
+        .distinct()
+        .column(task_label::Column::LabelId)
+        .filter(task_label::Column::LabelId.is_in(labels))
+        .filter(Expr::not_exists(seen))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(labels.into_iter().collect())
 }
 
 /// Gives tasks labels they have not.

@@ -14,6 +14,9 @@ pub struct Model {
     /// Who.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
+    /// Whether they were mentioned by id, and not only by a name in the text: then they stay when the
+    /// text names them no more.
+    pub by_id: bool,
 }
 
 /// The foreign keys are the database's; no query joins from here.

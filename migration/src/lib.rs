@@ -15,6 +15,7 @@ mod m20261122_000008_projects;
 mod m20261122_000009_task_details;
 mod m20261122_000010_conversation;
 mod m20261122_000011_search;
+mod m20261122_000012_mentions;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_task_details::Migration),
             Box::new(m20261122_000010_conversation::Migration),
             Box::new(m20261122_000011_search::Migration),
+            Box::new(m20261122_000012_mentions::Migration),
         ]
     }
 }

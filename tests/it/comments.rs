@@ -197,6 +197,7 @@ async fn a_comment_is_made_read_changed_and_deleted(#[values(Embedded, Full)] mo
 #[rstest]
 #[case(json!({"body": ""}), "input.body")]
 #[case(json!({"body": " \n\u{a0}"}), "input.body")]
+#[case(json!({"body": "\u{200b}\u{ad}"}), "input.body")]
 #[case(json!({"body": "nul\u{0}"}), "input.body")]
 #[case(json!({"body": "x".repeat(10_001)}), "input.body")]
 #[case(json!({"body": "x", "mentionIds": [NOBODY]}), "input.mentionIds")]
@@ -294,6 +295,30 @@ async fn who_can_see_the_task_is_mentioned_and_follows_it(#[values(Embedded, Ful
     );
     let (_, payload) = topics(&app).await.pop().unwrap();
     assert_eq!(payload["recipients"], json!([user_id(&bob)]));
+}
+
+#[rstest]
+#[tokio::test]
+async fn who_is_mentioned_by_id_and_by_name_stays_when_the_name_goes(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let root = app.admin("root").await;
+    let task = root.creates(json!({"title": "x"})).await;
+    let input = json!({"taskId": task, "body": "Ask @root", "mentionIds": [root.id]});
+    let made = says(&root, input).await;
+    let change = async |mut input: Value| {
+        input["id"] = made["id"].clone();
+        let reply = sends(&root, "updateComment", input).await;
+        reply.data()["updateComment"]["comment"].clone()
+    };
+    let changed = change(json!({"body": "Ask"})).await;
+    assert_eq!(mentioned(&changed), ["root"]);
+    // By name alone.
+    let changed = change(json!({"body": "Ask @root", "mentionIds": []})).await;
+    assert_eq!(mentioned(&changed), ["root"]);
+    let changed = change(json!({"body": "Ask"})).await;
+    assert!(mentioned(&changed).is_empty());
 }
 
 #[rstest]

@@ -127,6 +127,7 @@ async fn a_task_is_made_read_changed_and_deleted(#[values(Embedded, Full)] mode:
 #[rstest]
 #[case(json!({"title": ""}), "input.title")]
 #[case(json!({"title": " \u{a0} "}), "input.title")]
+#[case(json!({"title": "\u{200b}"}), "input.title")]
 #[case(json!({"title": "x".repeat(201)}), "input.title")]
 #[case(json!({"title": "two\nlines"}), "input.title")]
 #[case(json!({"title": "nul\u{0}"}), "input.title")]

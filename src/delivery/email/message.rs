@@ -139,6 +139,13 @@ pub fn is_unseen(c: char) -> bool {
     bidi || empty || (c.is_control() && !c.is_whitespace())
 }
 
+/// Whether there is nothing to see in a text.
+pub fn is_blank(text: &str) -> bool {
+    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}');
+    text.chars()
+        .all(|c| c.is_whitespace() || is_unseen(c) || joins(c))
+}
+
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;

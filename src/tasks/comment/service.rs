@@ -1,6 +1,6 @@
 //! What can be done with comments: one function a command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{CommentId, TaskId, UserId, Viewer, comment, task};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::accounts;
 use crate::app::App;
 use crate::db::idempotency::{self, Outcome};
 use crate::db::{Tx, new_id};
+use crate::delivery::email::is_blank;
 use crate::events::{self, Event, Log};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::TaskError;
@@ -85,7 +86,8 @@ pub async fn create(
             store::insert(&tx, comment.clone())
                 .await
                 .map_err(no_account)?;
-            store::set_mentions(&tx, id, &BTreeSet::new(), &mentioned).await?;
+            let now = by_whom(&mentioned, &by_id);
+            store::set_mentions(&tx, id, &BTreeMap::new(), &now).await?;
             let followers = mentioned.iter().copied().chain([viewer.user_id]);
             watcher::start(&tx, followers.map(|user| (task.id, user))).await?;
             let recipients = recipients(&tx, viewer, &task, &mentioned).await?;
@@ -125,7 +127,7 @@ pub async fn update(
             if let Some(body) = &edit.body {
                 comment.body.clone_from(body);
             }
-            let old = mentions_of(&tx, id).await?;
+            let old = store::mentioned(tx.conn(), id).await?;
             let by_id = match &edit.mention_ids {
                 Some(ids) => {
                     let by_id = ids.iter().copied().collect();
@@ -133,18 +135,23 @@ pub async fn update(
                     by_id
                 }
                 // Who was mentioned by id stays; who was named is named in the new text, or not.
-                None => &old - &named(&tx, &before.body).await?,
+                None => old
+                    .iter()
+                    .filter_map(|(user, by_id)| by_id.then_some(*user))
+                    .collect(),
             };
             let named = named(&tx, &comment.body).await?;
             let mentioned = seeing(&tx, &task, &by_id | &named).await?;
-            if comment.body == before.body && mentioned == old {
+            let now = by_whom(&mentioned, &by_id);
+            if comment.body == before.body && now == old {
                 return Ok((before, task));
             }
             comment.edited_at = Some(tx.clock().now());
             store::save(&tx, comment.clone()).await?;
-            store::set_mentions(&tx, id, &old, &mentioned).await?;
-            let new = mentioned.difference(&old);
-            watcher::start(&tx, new.map(|user| (task.id, *user))).await?;
+            store::set_mentions(&tx, id, &old, &now).await?;
+            let new = mentioned.iter().filter(|user| !old.contains_key(user));
+            let new: Vec<_> = new.map(|user| (task.id, *user)).collect();
+            watcher::start(&tx, new).await?;
             let recipients = recipients(&tx, viewer, &task, &mentioned).await?;
             let event = CommentUpdated {
                 task_id: task.id,
@@ -185,7 +192,7 @@ pub async fn delete(app: &App, viewer: &Viewer, id: CommentId) -> Result<(), Tas
 
 fn body_problems(body: &str) -> Option<UserError> {
     let length = body.chars().count();
-    let message = if body.trim().is_empty() {
+    let message = if is_blank(body) {
         "A comment needs at least one character that is not blank.".to_owned()
     } else if length > BODY_CHARS {
         format!("The comment has {length} characters; at most {BODY_CHARS} fit.")
@@ -292,13 +299,10 @@ async fn named(tx: &Tx, body: &str) -> Result<BTreeSet<UserId>, TaskError> {
     Ok(users.into_iter().map(|user| user.id).collect())
 }
 
-async fn mentions_of(tx: &Tx, id: CommentId) -> Result<BTreeSet<UserId>, TaskError> {
-    let mut mentions = store::mentions(tx.conn(), vec![id]).await?;
-    Ok(mentions
-        .remove(&id)
-        .unwrap_or_default()
-        .into_iter()
-        .collect())
+/// Who is mentioned, and whether by id.
+fn by_whom(mentioned: &BTreeSet<UserId>, by_id: &BTreeSet<UserId>) -> BTreeMap<UserId, bool> {
+    let by = |user: &UserId| (*user, by_id.contains(user));
+    mentioned.iter().map(by).collect()
 }
 
 /// Those of these people who can see the task: nobody else learns that it is there.

@@ -1,10 +1,10 @@
 //! The statements about comments.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use entity::comment::{Column, Entity, Model};
 use entity::{CommentId, TaskId, UserId, comment_mention};
-use sea_orm::sea_query::Order;
+use sea_orm::sea_query::{OnConflict, Order};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect, Set,
@@ -111,14 +111,28 @@ pub async fn mentions(
     Ok(mentions)
 }
 
-/// Writes who is mentioned in a comment, in place of who was.
+/// Who is mentioned in a comment, and whether by id.
+pub async fn mentioned(
+    db: &impl ConnectionTrait,
+    comment: CommentId,
+) -> Result<BTreeMap<UserId, bool>, DbError> {
+    let rows = comment_mention::Entity::find()
+        .filter(comment_mention::Column::CommentId.eq(comment))
+        .all(db)
+        .await?;
+    let rows = rows.into_iter();
+    Ok(rows.map(|row| (row.user_id, row.by_id)).collect())
+}
+
+/// Writes who is mentioned in a comment, and whether by id, in place of who was.
 pub async fn set_mentions(
     tx: &Tx,
     comment: CommentId,
-    before: &BTreeSet<UserId>,
-    now: &BTreeSet<UserId>,
+    before: &BTreeMap<UserId, bool>,
+    now: &BTreeMap<UserId, bool>,
 ) -> Result<(), DbError> {
-    let gone: Vec<UserId> = before.difference(now).copied().collect();
+    let gone = before.keys().filter(|user| !now.contains_key(user));
+    let gone: Vec<UserId> = gone.copied().collect();
     if !gone.is_empty() {
         comment_mention::Entity::delete_many()
             .filter(comment_mention::Column::CommentId.eq(comment))
@@ -126,13 +140,26 @@ pub async fn set_mentions(
             .exec(tx.conn())
             .await?;
     }
-    let mut new = now.difference(before).copied().peekable();
-    if new.peek().is_some() {
-        let rows = new.map(|user| comment_mention::ActiveModel {
+    let new = now
+        .iter()
+        .filter(|(user, by_id)| before.get(user) != Some(by_id));
+    let new: Vec<_> = new
+        .map(|(user, by_id)| comment_mention::ActiveModel {
             comment_id: Set(comment),
-            user_id: Set(user),
-        });
-        comment_mention::Entity::insert_many(rows)
+            user_id: Set(*user),
+            by_id: Set(*by_id),
+        })
+        .collect();
+    if !new.is_empty() {
+        let key = [
+            comment_mention::Column::CommentId,
+            comment_mention::Column::UserId,
+        ];
+        let again = OnConflict::columns(key)
+            .update_column(comment_mention::Column::ById)
+            .to_owned();
+        comment_mention::Entity::insert_many(new)
+            .on_conflict(again)
             .exec_without_returning(tx.conn())
             .await?;
     }

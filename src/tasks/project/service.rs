@@ -15,6 +15,7 @@ use super::store;
 use crate::accounts;
 use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
+use crate::delivery::email::is_blank;
 use crate::events::{Event, Log, project_stream};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::policy::{self, Command};
@@ -378,7 +379,7 @@ fn key_problems(key: &str) -> Vec<UserError> {
 
 fn name_problems(name: &str) -> Vec<UserError> {
     let length = name.chars().count();
-    let message = if name.trim().is_empty() {
+    let message = if is_blank(name) {
         "A name needs at least one character that is not blank.".to_owned()
     } else if length > NAME_CHARS {
         format!("The name has {length} characters; at most {NAME_CHARS} fit.")

@@ -3,6 +3,7 @@
 use chrono::Datelike;
 use entity::Timestamp;
 
+use crate::delivery::email::is_blank;
 use crate::graphql::{UserError, UserErrorCode};
 use crate::tasks::TaskError;
 
@@ -53,8 +54,7 @@ pub fn is_disabled(field: &[&str]) -> UserError {
 
 pub fn title_problems(title: &str) -> Vec<UserError> {
     let length = title.chars().count();
-    let blank = title.trim().is_empty();
-    let message = if blank {
+    let message = if is_blank(title) {
         "A title needs at least one character that is not blank.".to_owned()
     } else if length > TITLE_CHARS {
         format!("The title has {length} characters; at most {TITLE_CHARS} fit.")

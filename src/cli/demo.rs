@@ -4,8 +4,10 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::admin::password_from_stdin;
+use super::admin::{in_lines, password_from_stdin};
+use crate::accounts::NewUser;
 use crate::app::App;
+use crate::auth::{self, AuthError};
 use crate::crypto;
 use crate::db::Clock;
 use crate::ops::demo::{self, Plan};
@@ -48,10 +50,11 @@ pub async fn run(Command::Seed(args): Command, settings: Settings) -> anyhow::Re
         // Longer than anyone guesses, and of every class the policy may ask for.
         (format!("{}-aA1", crypto::random_token()), true)
     };
-    if password.is_empty() {
-        bail!("the password is empty");
-    }
-    let hash = app.passwords.hash(password.clone()).await?;
+    let first = NewUser::tidy(Some("user1@example.org".to_owned()), None, "user1");
+    let hash = match auth::hash_new_password(&app, &first, password.clone(), Vec::new()).await {
+        Err(AuthError::Refused(problems)) => bail!(in_lines(&problems)),
+        hash => hash?,
+    };
     let plan = Plan {
         users: usize::try_from(args.users)?,
         tasks: usize::try_from(args.tasks)?,

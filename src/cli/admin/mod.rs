@@ -182,7 +182,8 @@ fn in_words<T>(result: Result<T, AccountError>) -> anyhow::Result<T> {
     }
 }
 
-fn in_lines(problems: &[UserError]) -> String {
+/// Every problem, one a line.
+pub fn in_lines(problems: &[UserError]) -> String {
     let lines: Vec<&str> = problems
         .iter()
         .map(|problem| problem.message.as_str())

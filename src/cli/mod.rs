@@ -121,8 +121,8 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
             println!("ok");
         }
         Command::Config(ConfigCommand::Print) => print!("{}", settings.print()),
-        Command::Admin(command) => admin::run(command, settings).await?,
-        Command::Demo(command) => demo::run(command, settings).await?,
+        Command::Admin(command) => Box::pin(admin::run(command, settings)).await?,
+        Command::Demo(command) => Box::pin(demo::run(command, settings)).await?,
         Command::Healthcheck => return Ok(healthcheck::run(&settings).await),
     }
     Ok(ExitCode::SUCCESS)

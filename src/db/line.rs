@@ -21,8 +21,7 @@ impl Line {
     /// and lose nothing.
     pub fn of(aspect: &str, id: Uuid) -> Self {
         let hash = sha256([aspect.as_bytes(), id.as_bytes().as_slice()].concat());
-        let [a, b, c, d, e, f, g, h, ..] = hash;
-        Self(i64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        Self(i64::from_be_bytes(std::array::from_fn(|at| hash[at])))
     }
 }
 

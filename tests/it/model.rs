@@ -261,7 +261,7 @@ impl World {
     async fn compare(&self, model: &Model) -> Result<(), String> {
         let query = "query($filter: TaskFilter) { tasks(first: 50, filter: $filter) { totalCount nodes {
             id title status priority enabled version number completedAt assignee { id } parent { id }
-            comments { totalCount } subtasks(first: 50) { totalCount nodes { id } }
+            comments { totalCount } subtasks(first: 40) { totalCount nodes { id } }
             viewerCanUpdate viewerCanDelete viewerCanComment } } }";
         let all =
             json!({"filter": {"or": [{"enabled": {"eq": true}}, {"enabled": {"eq": false}}]}});

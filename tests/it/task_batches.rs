@@ -181,7 +181,7 @@ async fn what_a_part_hangs_on_is_judged_as_it_will_be(#[values(Embedded, Full)] 
         let reply = update(&ada, &[disables.clone(), moves.clone()]).await;
         let wanted = told("DISABLED", "tasks.1.parentId");
         assert_eq!(reply.user_error("updateTasks"), wanted);
-        let reply = update(&ada, &[disables.clone()]).await;
+        let reply = update(&ada, std::slice::from_ref(&disables)).await;
         assert_eq!(reply.data()["updateTasks"]["userErrors"], json!([]));
     }
 }

@@ -116,6 +116,7 @@ pub async fn seed(
                 }
             }
             rows.write(&tx, true).await?;
+            store::write_words(&tx, rows.words).await?;
             store::analyze(&tx).await?;
             progress(made);
             Ok(Seeded {
@@ -147,10 +148,9 @@ impl TaskRows {
         self.history.extend(one.history);
     }
 
-    /// All of the tasks, since the others refer to them.
+    /// All of the tasks, since the others refer to them. Their words wait for the end.
     async fn write(&mut self, tx: &crate::db::Tx, all: bool) -> Result<(), DbError> {
         self.tasks.write(tx, true).await?;
-        self.words.write(tx, all).await?;
         self.labels.write(tx, all).await?;
         self.comments.write(tx, all).await?;
         self.watchers.write(tx, all).await?;

@@ -1,9 +1,9 @@
 //! The statements that write the sample team.
 
-use entity::{label, project, user};
+use entity::{label, project, task_words, user};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Iterable,
-    ModelTrait, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, IntoActiveModel,
+    Iterable, ModelTrait, PaginatorTrait, QueryFilter,
 };
 
 use super::team::Team;
@@ -47,6 +47,33 @@ impl<M> Rows<M> {
         }
         Ok(())
     }
+}
+
+/// Writes the words of all tasks. Must be the last but for looking at what is there: who searches or
+/// writes a task waits from here until the commit.
+///
+/// PostgreSQL's index of words is kept in order at each row; gathered and sorted in at once it takes a
+/// fifth of the time.
+///
+/// # Errors
+/// The database's failure.
+pub async fn write_words(tx: &Tx, mut words: Rows<task_words::Model>) -> Result<(), DbError> {
+    let db = tx.conn();
+    if db.get_database_backend() != DatabaseBackend::Postgres {
+        return words.write(tx, true).await;
+    }
+    db.execute_unprepared(
+        "SET LOCAL gin_pending_list_limit = '1GB';
+         ALTER INDEX ix_task_words_words SET (fastupdate = on)",
+    )
+    .await?;
+    words.write(tx, true).await?;
+    db.execute_unprepared(
+        "SELECT gin_clean_pending_list('ix_task_words_words');
+         ALTER INDEX ix_task_words_words SET (fastupdate = off)",
+    )
+    .await?;
+    Ok(())
 }
 
 /// Whether an account, a label or a project of the team is there already.

@@ -63,8 +63,8 @@ pub async fn problems(
     let heights = if moves.are_new {
         HashMap::new()
     } else {
-        let moved: Vec<_> = steps.iter().map(|(_, task)| task.id).collect();
-        store::heights(tx, &moved, MOST_ABOVE).await?
+        let ids: Vec<_> = steps.iter().map(|(_, task)| task.id).collect();
+        store::heights(tx, &ids, MOST_ABOVE).await?
     };
     let known: HashMap<_, _> = found
         .iter()

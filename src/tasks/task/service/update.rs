@@ -201,13 +201,13 @@ async fn changed(
             moved.push(index);
         }
     }
-    let moves = Moves {
+    let family = Moves {
         after: &after,
         moved,
         are_new: false,
         form,
     };
-    wrong.extend(family::problems(tx, viewer, locked, &moves).await?);
+    wrong.extend(family::problems(tx, viewer, locked, &family).await?);
     refuse(wrong)?;
     Ok(after)
 }

@@ -25,7 +25,7 @@ pub struct GraphqlSettings {
     pub max_variables_depth: usize,
     /// The most selected fields, fragments spread out.
     pub max_selections: usize,
-    /// The deepest selection.
+    /// The deepest selection, at most 25.
     pub max_depth: usize,
     /// The most aliases.
     pub max_aliases: usize,
@@ -51,6 +51,9 @@ pub struct GraphqlSettings {
     pub max_batch: usize,
 }
 
+/// What the stacks of the threads have room for, with as much again to spare (`src/main.rs`).
+const MOST_DEPTH: usize = 25;
+
 impl GraphqlSettings {
     /// Checks the section by itself.
     pub(super) fn validate(&self, errors: &mut Vec<Problem>) {
@@ -59,7 +62,6 @@ impl GraphqlSettings {
             ("graphql.max_tokens", self.max_tokens),
             ("graphql.max_variables_bytes", self.max_variables_bytes),
             ("graphql.max_selections", self.max_selections),
-            ("graphql.max_depth", self.max_depth),
             ("graphql.max_aliases", self.max_aliases),
             ("graphql.max_directives", self.max_directives),
             ("graphql.max_root_fields", self.max_root_fields),
@@ -82,6 +84,7 @@ impl GraphqlSettings {
         for (name, number) in numbers {
             at_least(errors, name, number, 1);
         }
+        between(errors, "graphql.max_depth", self.max_depth, 1, MOST_DEPTH);
         at_least(
             errors,
             "graphql.max_answer_bytes",

@@ -21,6 +21,7 @@ mod clients;
 mod comments;
 mod connections;
 mod demo;
+mod depth;
 mod disk;
 mod documents;
 mod end_to_end;

@@ -6,6 +6,7 @@ mod healthcheck;
 mod import;
 mod migrate;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,13 +66,19 @@ enum ConfigCommand {
 /// Settings or command line are wrong.
 const BAD_SETTINGS: u8 = 2;
 
+/// Prints what may be long. Whoever closes the pipe before the end, as `head` does, has read enough.
+fn print_all(text: &str) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
 /// Reads the command line and does what it says.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
     let command = cli.command.unwrap_or(Command::Serve { no_worker: false });
     // What needs no settings works with broken ones, too.
     if matches!(command, Command::Schema) {
-        print!("{}", schema::sdl());
+        print_all(&schema::sdl());
         return ExitCode::SUCCESS;
     }
     let settings = match Settings::from_process(cli.config.as_deref()) {

@@ -10,6 +10,7 @@ use super::in_words;
 use crate::accounts::{self, Actor, DirectoryFilter};
 use crate::app::App;
 use crate::auth;
+use crate::cli::print_all;
 use crate::graphql::{Kind, Page};
 
 #[derive(Debug, Subcommand)]
@@ -145,9 +146,10 @@ async fn list(app: &App, args: List) -> anyhow::Result<()> {
         .db
         .read(|db| async move { accounts::roles_of_many(&db, ids.clone()).await })
         .await?;
+    let mut lines = Vec::new();
     for user in users {
         let roles = roles.get(&user.id).map(Vec::as_slice).unwrap_or_default();
-        println!(
+        lines.push(format!(
             "{}  {:<8}  {:<16}  {:<20}  {:<30}  {}",
             Kind::User.encode(user.id.0).as_str(),
             if user.status == Status::Active {
@@ -159,11 +161,15 @@ async fn list(app: &App, args: List) -> anyhow::Result<()> {
             user.username.as_deref().unwrap_or("-"),
             user.email.as_deref().unwrap_or("-"),
             user.name,
-        );
+        ));
     }
     if more {
-        println!("and more: raise --limit, or search");
+        lines.push("and more: raise --limit, or search".to_owned());
     }
+    if lines.is_empty() {
+        lines.push("nobody".to_owned());
+    }
+    print_all(&(lines.join("\n") + "\n"));
     Ok(())
 }
 

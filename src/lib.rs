@@ -29,5 +29,6 @@ pub mod server;
 pub mod settings;
 pub mod tasks;
 pub mod telemetry;
+pub mod text;
 pub mod transport;
 pub mod worker;

@@ -74,6 +74,8 @@ pub struct Model {
     pub creator_id: UserId,
     /// Who is to do it.
     pub assignee_id: Option<UserId>,
+    /// Whether they were told of it: not while it is disabled.
+    pub assignee_told: bool,
     /// When it was finished; there exactly if the status says so.
     pub completed_at: Option<Timestamp>,
     /// When it was deleted; it can be restored for 30 days.
@@ -138,7 +140,7 @@ pub fn seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Condition {
     seen_as("tasks", viewer, backend)
 }
 
-/// The same of the task that a task is a part of. Never NULL.
+/// Whether a viewer may see the task that a task is a part of, which is not deleted. Never NULL.
 pub fn parent_seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Expr {
     let parent = "parent";
     let own = Expr::col((parent, Column::Id)).equals((Entity, Column::ParentId));
@@ -146,9 +148,11 @@ pub fn parent_seen_by(viewer: &Viewer, backend: DatabaseBackend) -> Expr {
         .expr(Expr::value(1))
         .from_as(Entity, parent)
         .and_where(own)
+        .and_where(Expr::col((parent, Column::DeletedAt)).is_null())
         .cond_where(seen_as(parent, viewer, backend))
         .take();
-    Expr::exists(parents)
+    // A value in place of EXISTS: PostgreSQL would read all parents there are before the first task.
+    Expr::from(parents).is_not_null()
 }
 
 /// Whether a task is of a project that a viewer is a member of. NULL outside projects.

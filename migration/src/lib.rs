@@ -16,6 +16,7 @@ mod m20261122_000009_task_details;
 mod m20261122_000010_conversation;
 mod m20261122_000011_search;
 mod m20261122_000012_mentions;
+mod m20261122_000013_told;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000010_conversation::Migration),
             Box::new(m20261122_000011_search::Migration),
             Box::new(m20261122_000012_mentions::Migration),
+            Box::new(m20261122_000013_told::Migration),
         ]
     }
 }

@@ -26,7 +26,8 @@ impl MigrationTrait for Migration {
                     .take(),
             )
             .await?;
-        // Whom the text does not name was mentioned by id.
+        // Whom the text does not name was mentioned by id. Of a name that begins with another (`@adam`
+        // and `ada`) the text names both: that was not kept before, and is not worth a parser here.
         let place = match manager.get_database_backend() {
             DbBackend::Postgres => "strpos",
             _ => "instr",

@@ -283,11 +283,15 @@ pub fn was_inserted(result: &TryInsertResult<u64>) -> bool {
 /// A new id: UUID version 7 of this moment on the application's clock, so that ids and
 /// timestamps sort alike even when a test turns the clock.
 pub fn new_id(clock: &Clock) -> Uuid {
-    let now = clock.now();
-    let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+    id_at(clock.now())
+}
+
+/// A new id of a moment.
+pub fn id_at(at: entity::Timestamp) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
     Uuid::new_v7(uuid::Timestamp::from_unix(
         uuid::ContextV7::new(),
         seconds,
-        now.timestamp_subsec_nanos(),
+        at.timestamp_subsec_nanos(),
     ))
 }

@@ -62,7 +62,9 @@ impl<K: Clone + Eq + Hash, V: Clone, E: Clone> Loader<K, V, E> {
                     if Arc::ptr_eq(&open, &batch) {
                         *open = Arc::default();
                     }
-                    std::mem::take(&mut *lock(&batch.keys))
+                    // Kept: the fetch may be dropped with the resolver that began it, and the next
+                    // of the batch begins it anew.
+                    lock(&batch.keys).clone()
                 };
                 fetch(keys.into_iter().collect()).await
             })
@@ -81,9 +83,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::future::ready;
+    use std::future::{pending, ready};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures_util::FutureExt;
     use futures_util::future::join_all;
 
     use super::Loader;
@@ -105,5 +108,21 @@ mod tests {
             assert_eq!(values, [Ok(Some(10)), Ok(Some(20)), Ok(Some(20)), Ok(None)]);
             assert_eq!(fetches.load(Ordering::Relaxed), round);
         }
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_was_dropped_is_done_again_by_the_next_of_its_batch() {
+        let loader: Loader<u32, u32, ()> = Loader::default();
+        let mut first = Box::pin(loader.load(1, |_| pending()));
+        let second = loader.load(2, |keys| {
+            ready(Ok(keys.into_iter().map(|key| (key, key * 10)).collect()))
+        });
+        let mut second = Box::pin(second);
+        for _ in 0..2 {
+            assert_eq!(first.as_mut().now_or_never(), None);
+            assert_eq!(second.as_mut().now_or_never(), None);
+        }
+        drop(first);
+        assert_eq!(second.await, Ok(Some(20)));
     }
 }

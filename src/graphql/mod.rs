@@ -17,4 +17,6 @@ pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, s
 pub use self::ids::Kind;
 pub use self::loader::Loader;
 pub use self::meter::Meter;
-pub use self::page::{DEFAULT_PAGE, MOST_PAGE, OpaqueCursor, Page, PageArgs, search_text};
+pub use self::page::{
+    CursorTime, DEFAULT_PAGE, MOST_PAGE, OpaqueCursor, Page, PageArgs, search_text,
+};

@@ -102,21 +102,48 @@ pub fn search_text(text: &str) -> Result<String, ApiError> {
 fn decode<K: DeserializeOwned>(cursor: &str, order: &str) -> Option<K> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let contents: Contents<String, Value> = serde_json::from_slice(&bytes).ok()?;
-    (contents.order == order && is_storable(&contents.keys))
+    (contents.order == order && !has_nul(&contents.keys))
         .then(|| serde_json::from_value(contents.keys).ok())
         .flatten()
 }
 
-/// Whether both databases can compare with this: a cursor may be anything that a client makes up.
-fn is_storable(keys: &Value) -> bool {
+/// Whether there is a character that PostgreSQL takes in no text: a cursor may be anything that a
+/// client makes up.
+fn has_nul(keys: &Value) -> bool {
     match keys {
-        Value::String(text) => {
-            let at = text.parse::<DateTime<Utc>>();
-            !text.contains('\0') && at.map_or(true, |at| (1..=9_999).contains(&at.year()))
-        }
-        Value::Array(keys) => keys.iter().all(is_storable),
-        Value::Object(keys) => keys.values().all(is_storable),
-        _ => true,
+        Value::String(text) => text.contains('\0'),
+        Value::Array(keys) => keys.iter().any(has_nul),
+        Value::Object(keys) => keys.values().any(has_nul),
+        _ => false,
+    }
+}
+
+/// A point in time in a cursor: one of a year that both databases can compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "DateTime<Utc>")]
+pub struct CursorTime(DateTime<Utc>);
+
+impl CursorTime {
+    /// A point in time of a row.
+    pub fn of(stored: DateTime<Utc>) -> Self {
+        Self(stored)
+    }
+}
+
+impl TryFrom<DateTime<Utc>> for CursorTime {
+    type Error = &'static str;
+
+    fn try_from(at: DateTime<Utc>) -> Result<Self, Self::Error> {
+        let is_storable = (1..=9_999).contains(&at.year());
+        is_storable
+            .then_some(Self(at))
+            .ok_or("a year of four digits")
+    }
+}
+
+impl From<CursorTime> for sea_orm::Value {
+    fn from(CursorTime(at): CursorTime) -> Self {
+        at.into()
     }
 }
 
@@ -162,10 +189,9 @@ impl CursorType for OpaqueCursor {
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
     use serde_json::json;
 
-    use super::{OpaqueCursor, PageArgs};
+    use super::{CursorTime, OpaqueCursor, PageArgs};
 
     #[test]
     fn a_cursor_with_what_no_database_takes_is_none() {
@@ -175,10 +201,15 @@ mod tests {
                 first: None,
                 after: Some(after),
             };
-            args.read::<(String, DateTime<Utc>)>("o").is_ok()
+            args.read::<(String, CursorTime)>("o").is_ok()
         };
         assert!(read(json!(["a", "2026-11-22T00:00:00Z"])));
         assert!(read(json!(["Ann 10000", "9999-12-31T23:59:59Z"])));
+        let name = "0000-01-01 00:00:00z";
+        assert!(
+            read(json!([name, "2026-11-22T00:00:00Z"])),
+            "a text is no date"
+        );
         for bad in [
             json!(["a\0", "2026-11-22T00:00:00Z"]),
             json!(["a", "+10000-01-01T00:00:00Z"]),

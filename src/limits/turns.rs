@@ -1,7 +1,7 @@
 //! How much one person may have running at the same time.
 //!
 //! Fields of a query run side by side, and a client may send many queries at once. What looks at many
-//! rows takes a turn first, so that one person waits for himself, and the connections to the
+//! rows of tasks takes a turn first, so that one person waits for himself, and the connections to the
 //! database are left to the others.
 
 use std::collections::HashMap;

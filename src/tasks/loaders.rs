@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use async_graphql::Context;
 use entity::project_member::Role;
-use entity::{ProjectId, Timestamp, UserId, project, project_member};
+use entity::{ProjectId, project, project_member};
 
-use super::project as projects;
+use super::project::{self as projects, MemberKeys};
 use super::task::SubtaskLoaders;
 use super::{comment, history, label, watcher};
 use crate::app::AppExt;
@@ -14,7 +14,7 @@ use crate::events::Cursor;
 use crate::graphql::{ApiError, ContextExt, Loader};
 
 /// A page of the members of a project: which project, after which member, how many.
-type MembersPage = (ProjectId, Option<(Timestamp, UserId)>, u64);
+type MembersPage = (ProjectId, Option<MemberKeys>, u64);
 
 /// Loads for one answer. New for each operation.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ pub async fn load_role(ctx: &Context<'_>, id: ProjectId) -> Result<Option<Role>,
 pub async fn load_members(
     ctx: &Context<'_>,
     project: ProjectId,
-    after: Option<(Timestamp, UserId)>,
+    after: Option<MemberKeys>,
     limit: u64,
 ) -> Result<Vec<project_member::Model>, ApiError> {
     let app = ctx.app();

@@ -18,7 +18,7 @@ const FLOORS: &[&[&str]] = &[
     &["delivery", "events", "jobs"],
     &["graphql"],
     &["limits"],
-    &["db", "crypto", "kv"],
+    &["db", "crypto", "kv", "text"],
     &["lifecycle", "telemetry"],
     &["settings"],
 ];

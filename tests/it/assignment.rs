@@ -278,11 +278,17 @@ async fn who_has_a_disabled_task_hears_of_it_when_it_is_enabled(
         .data();
     let on = json!({"id": given, "enabled": true, "title": "on"});
     ada.graphql(update, json!({"input": on})).await.data();
-    for task in [off, given] {
+    for task in [&off, &given] {
         assert_eq!(heard(&mut socket).await["task"]["id"], json!(task));
     }
     app.work().await;
     assert_eq!(app.mails().len(), 2);
+    // Once: who was told is not told again.
+    for enabled in [false, true] {
+        let again = json!({"id": given, "enabled": enabled});
+        ada.graphql(update, json!({"input": again})).await.data();
+    }
+    assert_eq!(app.work().await, 0);
     // Who follows the tasks knows already whose they are.
     let own = "SELECT count(*) FROM stream_entries s JOIN events e ON e.id = s.event_id
         WHERE s.stream LIKE 'task:%' AND e.topic = 'task.assigned'";
@@ -354,6 +360,28 @@ async fn what_no_hint_told_of_is_found_by_the_safety_poll(#[values(Embedded, Ful
     app.execute("UPDATE streams SET last_seq = 2 WHERE name LIKE 'assigned:%'")
         .await;
     assert_eq!(heard(&mut socket).await["task"]["title"], "Template");
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_a_task_that_somebody_else_has_by_now_there_is_nothing_to_see(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let before = ada.event_cursor().await;
+    let own = ada
+        .creates(json!({"title": "x", "assigneeId": ada.id}))
+        .await;
+    ada.assigns(&own, &bob).await.data();
+    let address = app.listen().await;
+    let mut socket = Socket::signed_in(address, ada.token.as_deref().unwrap()).await;
+    socket.follow("1", &before).await;
+    assert_eq!(
+        heard(&mut socket).await["task"],
+        json!(null),
+        "its creator sees it, still"
+    );
 }
 
 #[tokio::test]

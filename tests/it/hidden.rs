@@ -70,10 +70,27 @@ async fn an_assignee_learns_nothing_of_a_parent_and_a_project_they_do_not_see(
         let id = Kind::Project.decode(&project).unwrap().to_string();
         assert!(!told.contains(&id), "{told}");
     }
+    let other = ada
+        .creates(json!({"title": "other", "projectId": project}))
+        .await;
+    for guess in [&whole, &other] {
+        let input = json!({"input": {"id": part, "parentId": guess}});
+        assert_eq!(bob.graphql(change, input).await.code(), "NOT_FOUND");
+    }
     // A member sees both.
     ada.adds_member(&project, &bob, "VIEWER").await;
     assert_eq!(counts(&bob, json!({"parent": {"eq": whole}})).await, 1);
-    assert_eq!(counts(&bob, json!({"project": {"eq": project}})).await, 2);
+    assert_eq!(counts(&bob, json!({"project": {"eq": project}})).await, 3);
+    // What is deleted is nobody's parent.
+    let delete =
+        "mutation($input: DeleteTaskInput!) { deleteTask(input: $input) { userErrors { code } } }";
+    let input = json!({"input": {"id": whole}});
+    ada.graphql(delete, input).await.data();
+    for person in [&ada, &bob, &root] {
+        assert_eq!(counts(person, json!({"parent": {"eq": whole}})).await, 0);
+        let none = json!({"parent": {"isNull": true}});
+        assert_eq!(counts(person, none).await, 2, "{}", person.name);
+    }
 }
 
 #[rstest]
@@ -100,4 +117,8 @@ async fn who_follows_a_task_and_sees_it_no_more_is_not_shown(#[values(Embedded, 
     follow(&["ada"]).await;
     ada.assigns(&task, &bob).await.data();
     follow(&["ada", "bob"]).await;
+    let disable = "mutation($id: ID!) { disableUser(input: {id: $id}) { userErrors { code } } }";
+    let root = app.admin("root").await;
+    root.graphql(disable, json!({"id": bob.id})).await.data();
+    follow(&["ada"]).await;
 }

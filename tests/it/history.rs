@@ -33,7 +33,7 @@ async fn each_field_that_changes_is_there_with_who_and_when(#[values(Embedded, F
         .await;
     assert_eq!(history(&ada, &task).await["history"]["totalCount"], 0);
     let long = "\u{1F600}".repeat(2_000);
-    let due = ("2026-12-24T18:00:00Z", "2026-12-25T00:00:00.5Z");
+    let due = ("2026-12-24T18:00:00+00:00", "2026-12-25T00:00:00.5Z");
     let steps = [
         (json!({"title": "Two"}), "TITLE", json!("One"), json!("Two")),
         (
@@ -64,12 +64,12 @@ async fn each_field_that_changes_is_there_with_who_and_when(#[values(Embedded, F
             json!({"dueAt": due.1}),
             "DUE",
             json!(due.0),
-            json!("2026-12-25T00:00:00.500Z"),
+            json!("2026-12-25T00:00:00.500+00:00"),
         ),
         (
             json!({"dueAt": null}),
             "DUE",
-            json!("2026-12-25T00:00:00.500Z"),
+            json!("2026-12-25T00:00:00.500+00:00"),
             json!(null),
         ),
         (

@@ -37,6 +37,31 @@ async fn update_task(person: &Person, input: Value) -> Reply {
 
 #[rstest]
 #[tokio::test]
+async fn a_page_may_end_at_a_name_that_looks_like_a_date(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    for name in ["0000-01-01 00:00:00z", "1999-01-01T00:00:00Z", "web"] {
+        label(&ada, name).await;
+    }
+    let list = "query($after: String) {
+        labels(first: 1, after: $after) { nodes { name } pageInfo { endCursor } } }";
+    let (mut after, mut names) = (Value::Null, Vec::new());
+    for _ in 0..3 {
+        let reply = ada.graphql(list, json!({"after": after})).await;
+        let page = &reply.data()["labels"];
+        names.push(page["nodes"][0]["name"].clone());
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    assert_eq!(
+        names,
+        ["0000-01-01 00:00:00z", "1999-01-01T00:00:00Z", "web"]
+    );
+    let unseen = sends(&ada, "createLabel", json!({"name": "\u{200d}"})).await;
+    assert_eq!(unseen.user_error("createLabel").0, "INVALID");
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_label_is_made_found_changed_and_deleted(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let (ada, bob) = (app.person("ada").await, app.person("bob").await);

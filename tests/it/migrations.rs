@@ -34,6 +34,55 @@ async fn all_changes_go_down_and_up_again(#[values(Embedded, Full)] mode: Mode) 
     app.app.db.migrate_up().await.unwrap();
 }
 
+/// What there is when a change is taken back and made again stays, as far as there is a place for it.
+#[rstest]
+#[case::the_last(1, true)]
+#[case::all_of_tasks_details(5, false)]
+#[tokio::test]
+async fn what_is_there_stays_when_changes_go_down_and_up(
+    #[case] steps: u32,
+    #[case] has_details: bool,
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let whole = serde_json::json!({"title": "whole", "status": "COMPLETED"});
+    let whole = ada.creates(whole).await;
+    let part = serde_json::json!({"title": "part", "parentId": whole, "assigneeId": bob.id, "dueAt": "2026-12-24T18:00:00Z"});
+    let part = ada.creates(part).await;
+    let says = "mutation($id: ID!, $bob: ID!) {
+        createComment(input: {taskId: $id, body: \"@ada\", mentionIds: [$bob]}) { userErrors { code } } }";
+    let variables = serde_json::json!({"id": part, "bob": bob.id});
+    ada.graphql(says, variables).await.data();
+    let query = "{ tasks(orderBy: [{field: CREATED_AT, direction: ASC}]) { nodes {
+        id title status dueAt completedAt version createdAt assignee { id } creator { id } } } }";
+    let details = "{ tasks { nodes { parent { id } history { nodes { id } }
+        comments { nodes { body mentions { id } } } } } }";
+    let before = ada.graphql(query, serde_json::json!({})).await.body;
+    let more = ada.graphql(details, serde_json::json!({})).await.body;
+    app.app.db.migrate_down(steps).await.unwrap();
+    app.app.db.migrate_up().await.unwrap();
+    let after = ada.graphql(query, serde_json::json!({})).await.body;
+    if has_details {
+        assert_eq!(after, before);
+        let after = ada.graphql(details, serde_json::json!({})).await.body;
+        assert_eq!(after, more);
+    } else {
+        // When it was finished was not kept then: the last change stands for it.
+        let tasks = |body: &serde_json::Value| {
+            let nodes = body["data"]["tasks"]["nodes"].as_array().unwrap().clone();
+            let strip = |mut node: serde_json::Value| {
+                let done = node.as_object_mut().unwrap().remove("completedAt");
+                (done.is_some_and(|done| done.is_string()), node)
+            };
+            nodes.into_iter().map(strip).collect::<Vec<_>>()
+        };
+        assert_eq!(tasks(&after), tasks(&before));
+    }
+    ada.creates(serde_json::json!({"title": "next", "parentId": part}))
+        .await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn replicas_that_start_at_once_migrate_once(#[values(Full)] mode: Mode) {

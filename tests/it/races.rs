@@ -10,7 +10,7 @@ use sea_orm::{
     Statement, TransactionTrait,
 };
 use serde_json::{Value, json};
-use taskflow::db::new_id;
+use taskflow::db::id_at;
 use taskflow::graphql::Kind;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -27,6 +27,8 @@ const UPDATE_MANY: &str = "mutation($input: UpdateTasksInput!) { updateTasks(inp
     tasks { id } userErrors { code } } }";
 const ARCHIVE: &str = "mutation($input: ArchiveProjectInput!) { archiveProject(input: $input) {
     project { archivedAt } userErrors { code } } }";
+const WATCH: &str = "mutation($input: WatchTaskInput!) { watchTask(input: $input) {
+    task { id } userErrors { code } } }";
 const COMMENT: &str = "mutation($input: CreateCommentInput!) { createComment(input: $input) {
     comment { id } userErrors { code } } }";
 
@@ -93,23 +95,27 @@ async fn who_changes_a_project_waits_for_who_is_at_work_and_for_nobody_else() {
     assert_eq!(late.await.unwrap().code(), "FORBIDDEN", "it is archived");
 }
 
-/// The same tasks moved, changed in lists and given parts at the same time. A circle of waiting
-/// would end in an error here: PostgreSQL is told to look for none.
-#[rstest]
-#[case::outside_projects(false)]
-#[case::in_a_project(true)]
-#[tokio::test]
-async fn lists_moves_and_new_parts_never_wait_in_a_circle(#[case] in_project: bool) {
-    let app = TestApp::start(Full).await;
+/// A replica of which PostgreSQL ends no circle of waiting: that ends in an error, and is not tried
+/// again in silence.
+async fn replica_of_no_circles(app: &TestApp) -> TestApp {
     app.execute(
         "DO $$ BEGIN EXECUTE format(
            'ALTER DATABASE %I SET deadlock_timeout = ''10min''', current_database()); END $$",
     )
     .await;
     // Its connections begin with that setting.
-    let replica = app
-        .replica_with(&[("TASKFLOW_DATABASE__LOCK_TIMEOUT_MS", "10000")])
-        .await;
+    app.replica_with(&[("TASKFLOW_DATABASE__LOCK_TIMEOUT_MS", "10000")])
+        .await
+}
+
+/// The same tasks moved, changed in lists and given parts at the same time.
+#[rstest]
+#[case::outside_projects(false)]
+#[case::in_a_project(true)]
+#[tokio::test]
+async fn lists_moves_and_new_parts_never_wait_in_a_circle(#[case] in_project: bool) {
+    let app = TestApp::start(Full).await;
+    let replica = replica_of_no_circles(&app).await;
     let ada = app.person("ada").await;
     let ada = ada.at(&replica.router);
     let mut project = Value::Null;
@@ -148,6 +154,27 @@ async fn lists_moves_and_new_parts_never_wait_in_a_circle(#[case] in_project: bo
 }
 
 #[tokio::test]
+async fn who_follows_a_task_waits_for_who_comments_on_it() {
+    let app = TestApp::start(Full).await;
+    let replica = replica_of_no_circles(&app).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let (ada, bob) = (ada.at(&replica.router), bob.at(&replica.router));
+    let task = json!({"title": "x", "assigneeId": bob.id});
+    let task = ada.creates(task).await;
+    let db = app.sql().await;
+    // The comment has the task, and waits for somebody who is changing bob's name.
+    let bob_held = hand(&db, "SELECT id FROM users FOR UPDATE").await;
+    let says = json!({"taskId": task, "body": "hear", "mentionIds": [bob.id]});
+    let says = sends(&ada, COMMENT, says);
+    until_waiting(&db, 1).await;
+    let follows = sends(&bob, WATCH, json!({"taskId": task}));
+    until_waiting(&db, 2).await;
+    bob_held.rollback().await.unwrap();
+    says.await.unwrap().data();
+    follows.await.unwrap().data();
+}
+
+#[tokio::test]
 async fn a_key_that_is_free_again_is_used_once() {
     let app = TestApp::with(Full, &PATIENT).await;
     let ada = app.person("ada").await;
@@ -179,20 +206,20 @@ async fn a_comment_stands_behind_those_it_waited_for() {
     let task_held = hand(&db, "SELECT id FROM tasks FOR UPDATE").await;
     let waits = sends(&ada, COMMENT, json!({"taskId": task, "body": "second"}));
     until_waiting(&db, 1).await;
-    app.clock.advance(TimeDelta::seconds(1));
+    let ahead = app.clock.now() + TimeDelta::seconds(50);
     let first = comment::Model {
-        id: CommentId(new_id(&app.clock)),
+        id: CommentId(id_at(ahead)),
         task_id: TaskId(Kind::Task.decode(&task).unwrap()),
         author_id: UserId(Kind::User.decode(&ada.id).unwrap()),
         body: "first".to_owned(),
-        created_at: app.clock.now(),
+        created_at: ahead,
         edited_at: None,
     };
     comment::Entity::insert(first.into_active_model())
         .exec_without_returning(&task_held)
         .await
         .unwrap();
-    app.clock.advance(TimeDelta::seconds(1));
+    // Made by a process whose clock is ahead of that of the one that waits.
     task_held.commit().await.unwrap();
     waits.await.unwrap().data();
     let query = "query($id: ID!) { task(id: $id) { comments { nodes { body } } } }";

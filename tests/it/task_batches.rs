@@ -188,6 +188,27 @@ async fn what_a_part_hangs_on_is_judged_as_it_will_be(#[values(Embedded, Full)] 
 
 #[rstest]
 #[tokio::test]
+async fn a_chain_that_is_cut_may_hang_on_something_in_the_same_list(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    let ada = app.person("ada").await;
+    let over = ada.creates(json!({"title": "over"})).await;
+    let mut chain = vec![ada.creates(json!({"title": "0"})).await];
+    for at in 1..=20 {
+        let part = json!({"title": at.to_string(), "parentId": chain.last()});
+        chain.push(ada.creates(part).await);
+    }
+    let hangs = json!({"id": chain[0], "parentId": over});
+    let whole = update(&ada, std::slice::from_ref(&hangs)).await;
+    assert_eq!(whole.user_error("updateTasks").0, "INVALID");
+    let cut = json!({"id": chain[1], "parentId": null});
+    let both = update(&ada, &[cut, hangs]).await;
+    assert_eq!(both.data()["updateTasks"]["userErrors"], json!([]));
+}
+
+#[rstest]
+#[tokio::test]
 async fn one_bad_change_and_none_is_made(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let (ada, eve) = (app.person("ada").await, app.person("eve").await);

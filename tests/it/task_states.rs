@@ -181,6 +181,9 @@ async fn a_deleted_task_is_nowhere_but_in_the_trash_and_comes_back(
     let task = ada
         .creates(json!({"title": "x", "assigneeId": bob.id}))
         .await;
+    let says = "mutation($id: ID!) { createComment(input: {taskId: $id, body: \"so\"}) {
+        userErrors { code } } }";
+    ada.graphql(says, json!({"id": task})).await.data();
     do_to(&ada, "deleteTask", &task).await.data();
     assert!(listed(&ada, json!({})).await.is_empty());
     for query in [
@@ -219,6 +222,12 @@ async fn a_deleted_task_is_nowhere_but_in_the_trash_and_comes_back(
     assert_eq!(refused.code(), "FORBIDDEN");
     let refused = do_to(&eve, "restoreTask", &task).await;
     assert_eq!(refused.code(), "NOT_FOUND");
+    let query = "{ tasks(trash: true) { nodes { comments { nodes {
+        viewerCanUpdate viewerCanDelete } } } } }";
+    let reply = ada.graphql(query, json!({})).await;
+    let comments = &reply.data()["tasks"]["nodes"][0]["comments"]["nodes"];
+    let neither = json!([{"viewerCanUpdate": false, "viewerCanDelete": false}]);
+    assert_eq!(*comments, neither, "what is deleted is not talked about");
     for _ in 0..2 {
         let back = do_to(&ada, "restoreTask", &task).await;
         let task = &back.data()["restoreTask"]["task"];

@@ -7,7 +7,7 @@ use entity::artist_profile::{Genres, Link, Links, Model};
 use entity::user_role::Role;
 use entity::{UserId, Viewer};
 
-use super::checks::{URL_CHARS, invalid, is_line, is_text, tidy, web_address};
+use super::checks::{URL_CHARS, invalid, tidy, web_address};
 use super::profile::{refuse, tidied};
 use crate::accounts::events::{ArtistCreated, ArtistUpdated};
 use crate::accounts::{AccountError, policy, store};
@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::events;
 use crate::graphql::UserError;
+use crate::text::{is_line, is_text};
 
 const STAGE_NAME_CHARS: usize = 100;
 const BIO_CHARS: usize = 2_000;

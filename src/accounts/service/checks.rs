@@ -3,7 +3,6 @@
 use chrono_tz::Tz;
 use url::Url;
 
-use crate::delivery::email::is_unseen;
 use crate::graphql::{UserError, UserErrorCode};
 
 /// The longest URL.
@@ -22,27 +21,6 @@ pub fn invalid(message: impl Into<String>, path: &[&str]) -> UserError {
 pub fn tidy(text: &str) -> Option<String> {
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-/// Signs that make a text look like another: controls, line ends of Unicode, what is not seen, and
-/// what turns the direction of what follows around.
-pub fn is_deceptive(c: char) -> bool {
-    c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// One line of 1 to `most` characters.
-pub fn is_line(text: &str, most: usize) -> bool {
-    // These join letters and pictures, and are nothing by themselves.
-    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0f}');
-    (1..=most).contains(&text.chars().count())
-        && !text.chars().any(is_deceptive)
-        && !text.chars().all(|c| joins(c) || c.is_whitespace())
-}
-
-/// Some lines of 1 to `most` characters.
-pub fn is_text(text: &str, most: usize) -> bool {
-    let deceptive = |c: char| is_deceptive(c) && !matches!(c, '\n' | '\r' | '\t');
-    (1..=most).contains(&text.chars().count()) && !text.chars().any(deceptive)
 }
 
 /// The address of a page or a picture, as browsers read it. `plain` lets `http` pass, too.

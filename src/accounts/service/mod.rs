@@ -14,7 +14,7 @@ pub use self::admin::{
     NewAccount, create_user, disable_user, enable_user, give_roles, set_user_roles, unlock_user,
 };
 pub use self::artists::{ArtistDetails, LinkText, create_artist, update_artist};
-use self::checks::{NAME_CHARS, is_line};
+use self::checks::NAME_CHARS;
 pub use self::credentials::{is_unchanged, set_email};
 pub use self::profile::{ProfileChanges, update_profile, update_user};
 use super::events::UserCreated;
@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
 use crate::events;
 use crate::graphql::{Page, UserError, UserErrorCode};
+use crate::text::is_line;
 
 /// The account somebody wants.
 #[derive(Clone, Debug, Default)]

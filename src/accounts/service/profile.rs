@@ -4,9 +4,7 @@ use async_graphql::MaybeUndefined;
 use entity::user::Model;
 use entity::{UserId, Viewer};
 
-use super::checks::{
-    NAME_CHARS, URL_CHARS, invalid, is_language, is_line, is_timezone, tidy, web_address,
-};
+use super::checks::{NAME_CHARS, URL_CHARS, invalid, is_language, is_timezone, tidy, web_address};
 use super::{NAME_RULE, USERNAME_RULE, admin, is_username, taken};
 use crate::accounts::events::UserUpdated;
 use crate::accounts::{AccountError, Actor, policy, store};
@@ -14,6 +12,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::events;
 use crate::graphql::UserError;
+use crate::text::is_line;
 
 /// What is to change in a profile; absent keeps, null clears.
 #[derive(Clone, Debug, Default)]

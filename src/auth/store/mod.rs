@@ -16,13 +16,13 @@ use sea_orm::{
 
 use crate::db::keyset::{self, Key};
 use crate::db::{DbError, Tx};
-use crate::graphql::Page;
+use crate::graphql::{CursorTime, Page};
 
 /// Rows of one statement: well below what a database binds.
 const ROWS: usize = 1_000;
 
 /// Where a page of sessions ended: when the last one was used, and its id.
-pub type SessionKeys = (Timestamp, SessionId);
+pub type SessionKeys = (CursorTime, SessionId);
 
 /// Writes a new session.
 pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::crypto::hex;
 use crate::delivery::EmailMessage;
+use crate::text::{is_unseen, one_line};
 
 /// The longest name and subject, in characters. A header line must stay under 998 bytes (RFC 5322 section 2.1.1), and a
 /// word without spaces cannot be folded.
@@ -112,38 +113,6 @@ fn address(text: &str) -> Option<Address> {
     }
     let domain = url::Host::parse(domain).ok()?;
     Address::new(user, domain.to_string()).ok()
-}
-
-/// One harmless line: line breaks and tabs become a space, other control characters and those that turn the direction of
-/// writing go, and the length is cut.
-pub fn one_line(text: &str, most: usize) -> String {
-    let text: String = text.chars().filter(|c| !is_unseen(*c)).collect();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    // `=?` begins an encoded word (RFC 2047): a reader would decode it, and show what was just taken out.
-    let line = words.join(" ").replace("=?", "= ?");
-    match line.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
-/// Signs that nobody sees and that change how others read: control characters that are no space, the
-/// bidirectional controls (UAX 9), blanks without width, fillers of Hangul and Braille, and tags.
-pub fn is_unseen(c: char) -> bool {
-    let bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let empty = matches!(
-        c,
-        '\u{ad}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{2800}'
-            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}'
-    );
-    bidi || empty || (c.is_control() && !c.is_whitespace())
-}
-
-/// Whether there is nothing to see in a text.
-pub fn is_blank(text: &str) -> bool {
-    let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}');
-    text.chars()
-        .all(|c| c.is_whitespace() || is_unseen(c) || joins(c))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::path::PathBuf;
 
 use lettre::message::Mailbox;
 
-pub use self::message::{is_blank, is_unseen, one_line};
 use super::{EmailMessage, Outcome};
 use crate::settings::{EffectiveTransport, MailSettings};
 use mailbox::MailboxFolder;

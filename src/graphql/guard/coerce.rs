@@ -260,10 +260,15 @@ impl<'a, 's> Check<'a, 's> {
         }
         let hint = match self.types.get(name) {
             Some(Definition::Scalar(Scalar::DateTime)) => {
-                ", as RFC 3339 has it: 2026-11-22T01:45:00Z"
+                ", as RFC 3339 has it: 2026-11-22T01:45:00Z".to_owned()
             }
-            Some(Definition::Scalar(Scalar::Date)) => ", a day that exists: 2026-11-22",
-            _ => "",
+            Some(Definition::Scalar(Scalar::Date)) => ", a day that exists: 2026-11-22".to_owned(),
+            Some(Definition::Enum(values)) => {
+                let mut values: Vec<_> = values.iter().map(String::as_str).collect();
+                values.sort_unstable();
+                format!(", one of {}", values.join(", "))
+            }
+            _ => String::new(),
         };
         Err(self.refusal(&format!("must be a value of the type {name}{hint}")))
     }

@@ -20,8 +20,8 @@ mod variables;
 
 use std::sync::Arc;
 
-use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, OperationType};
+use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Request, Variables};
 use serde_json::Value;
 
@@ -171,6 +171,13 @@ fn check_counting(limits: &Limits, params: Params, steps: &mut usize) -> Result<
 
 fn parse(query: &str) -> Result<ExecutableDocument, ApiError> {
     parse_query(query).map_err(|error| {
+        if matches!(error, ParseError::MultipleOperations { .. }) {
+            return ApiError::new(
+                ErrorCode::GraphqlParseFailed,
+                "There are several operations in the document, and one has no name. Send each by itself, or give \
+                 all of them names, and say in `operationName` which is to run.",
+            );
+        }
         // The parser repeats the line of the document; the place is enough.
         let place = error
             .positions()

@@ -13,9 +13,9 @@ use crate::accounts;
 use crate::app::App;
 use crate::auth::events::{EmailChanged, PasswordChanged, SessionReused, TokenIssued};
 use crate::db::DbError;
-use crate::delivery::email;
 use crate::events::Event;
 use crate::tasks::task::TaskAssigned;
+use crate::text;
 
 /// What to do with a delivery whose time has come.
 pub enum Decision {
@@ -100,7 +100,7 @@ const MAX_NAME: usize = 100;
 
 /// A name as it stands in a text: nobody's name may look like a line of ours.
 fn one_line(name: &str) -> String {
-    email::one_line(name, MAX_NAME)
+    text::one_line(name, MAX_NAME)
 }
 
 /// A day as people read it.

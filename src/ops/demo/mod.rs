@@ -43,7 +43,7 @@ pub struct Seeded {
 pub enum DemoError {
     /// The sample team, or something with one of its names, is there already.
     #[error(
-        "there is an account, a label or a project with a name of the sample team already (user1@example.org, …): nothing was made"
+        "the database has an account (user1@example.org, …), a project (`OPS`, …) or a label of the sample team already: nothing was made. Give it an empty database of its own by DATABASE_URL"
     )]
     AlreadyThere,
     /// The database failed.

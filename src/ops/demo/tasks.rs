@@ -129,6 +129,7 @@ impl<'a> Tasks<'a> {
             due_order: due_order(None, None),
             creator_id: creator,
             assignee_id: assignee,
+            assignee_told: true,
             completed_at: None,
             deleted_at: None,
             version: 1,

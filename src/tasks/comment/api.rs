@@ -50,7 +50,8 @@ impl Comment {
     }
 
     async fn may(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
-        Task((*self.task).clone()).viewer_can(ctx, command).await
+        let is_there = self.task.deleted_at.is_none();
+        Ok(is_there && Task((*self.task).clone()).viewer_can(ctx, command).await?)
     }
 
     fn is_own(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {

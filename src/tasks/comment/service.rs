@@ -10,16 +10,16 @@ use super::{mentions, store};
 use crate::accounts;
 use crate::app::App;
 use crate::db::idempotency::{self, Outcome};
-use crate::db::{Tx, new_id};
-use crate::delivery::email::is_blank;
+use crate::db::{Tx, id_at};
 use crate::events::{self, Event, Log};
-use crate::graphql::{Kind, UserError, UserErrorCode};
+use crate::graphql::{Kind, UserError};
 use crate::tasks::TaskError;
 use crate::tasks::policy::Command;
 use crate::tasks::task::{
-    allow, find_visible, input_hash, key_problems, lock, no_account, problem, refuse,
+    allow, find_visible, input_hash, is_disabled, key_problems, lock, no_account, problem, refuse,
 };
 use crate::tasks::watcher::{self, Audience};
+use crate::text::is_blank;
 
 const BODY_CHARS: usize = 10_000;
 const MOST_MENTIONS: usize = 50;
@@ -65,8 +65,8 @@ pub async fn create(
             let task = lock(&tx, new.task_id).await?;
             // From here on nobody else says anything about the task: what is said later has a later
             // id, by which comments are sorted, and no reader's cursor is past it.
-            let id = CommentId(new_id(tx.clock()));
-            let now = tx.clock().now();
+            let now = store::after_all(&tx, new.task_id).await?;
+            let id = CommentId(id_at(now));
             if let Some(before) = repeat(&tx, viewer, used, id).await? {
                 return Ok(before);
             }
@@ -122,7 +122,7 @@ pub async fn update(
                 return Err(TaskError::Forbidden);
             }
             allow(&tx, viewer, &task, Command::Comment).await?;
-            is_enabled(&task, "id")?;
+            must_be_enabled(&task, "id")?;
             let mut comment = before.clone();
             if let Some(body) = &edit.body {
                 comment.body.clone_from(body);
@@ -176,7 +176,7 @@ pub async fn delete(app: &App, viewer: &Viewer, id: CommentId) -> Result<(), Tas
                 Command::Delete
             };
             allow(&tx, viewer, &task, command).await?;
-            is_enabled(&task, "id")?;
+            must_be_enabled(&task, "id")?;
             store::delete(&tx, id).await?;
             let recipients = recipients(&tx, viewer, &task, &BTreeSet::new()).await?;
             let event = CommentDeleted {
@@ -246,7 +246,7 @@ async fn commentable(
     let task = task.filter(|task| task.deleted_at.is_none());
     let task = task.ok_or(TaskError::NotFound(Kind::Task))?;
     allow(tx, viewer, &task, Command::Comment).await?;
-    is_enabled(&task, field)?;
+    must_be_enabled(&task, field)?;
     Ok(task)
 }
 
@@ -265,15 +265,11 @@ async fn open(tx: &Tx, viewer: &Viewer, id: CommentId) -> Result<Said, TaskError
     Ok((comment, task))
 }
 
-fn is_enabled(task: &task::Model, field: &str) -> Result<(), TaskError> {
+fn must_be_enabled(task: &task::Model, field: &str) -> Result<(), TaskError> {
     if task.enabled {
         return Ok(());
     }
-    Err(TaskError::Refused(vec![UserError::new(
-        UserErrorCode::Disabled,
-        "The task is disabled. Enable it first.",
-        &["input", field],
-    )]))
+    refuse(vec![is_disabled(&["input", field])])
 }
 
 /// Refuses ids of nobody.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::TimeDelta;
 use entity::comment::{Column, Entity, Model};
-use entity::{CommentId, TaskId, UserId, comment_mention};
+use entity::{CommentId, TaskId, Timestamp, UserId, comment_mention};
 use sea_orm::sea_query::{OnConflict, Order};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
@@ -19,6 +20,21 @@ pub async fn insert(tx: &Tx, comment: Model) -> Result<(), DbError> {
         .exec_without_returning(tx.conn())
         .await?;
     Ok(())
+}
+
+/// The moment for a new comment on a task, which must be locked: now, but after all that are there.
+/// The clock of another process may be ahead.
+pub async fn after_all(tx: &Tx, task: TaskId) -> Result<Timestamp, DbError> {
+    let newest = Entity::find()
+        .filter(Column::TaskId.eq(task))
+        .order_by(Column::Id, Order::Desc)
+        .one(tx.conn())
+        .await?;
+    let now = tx.clock().now();
+    Ok(newest.map_or(now, |newest| {
+        // An id has milliseconds.
+        now.max(newest.created_at + TimeDelta::milliseconds(1))
+    }))
 }
 
 /// Writes a comment that was locked before.

@@ -81,7 +81,7 @@ impl LabelMutation {
         Ok(CreateLabelPayload { label, user_errors })
     }
 
-    /// Changes a label. Its creator and administrators may.
+    /// Changes a label. Administrators may, and its creator while they see all tasks it stands on.
     async fn update_label(
         &self,
         ctx: &Context<'_>,
@@ -98,7 +98,8 @@ impl LabelMutation {
         Ok(UpdateLabelPayload { label, user_errors })
     }
 
-    /// Deletes a label: no task has it any more. Its creator and administrators may.
+    /// Deletes a label: no task has it any more. Administrators may, and its creator while they see all
+    /// tasks it stands on.
     async fn delete_label(
         &self,
         ctx: &Context<'_>,

@@ -10,10 +10,10 @@ use entity::{LabelId, TaskId, Viewer};
 use super::store;
 use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
-use crate::delivery::email::is_unseen;
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::TaskError;
 use crate::tasks::task::{Difference, no_account, problem, refuse};
+use crate::text::is_line;
 
 const NAME_CHARS: usize = 50;
 /// The colour of a label for which none was chosen.
@@ -124,10 +124,7 @@ async fn own(tx: &Tx, viewer: &Viewer, id: LabelId) -> Result<Model, TaskError> 
 }
 
 fn name_problems(name: &str) -> Option<UserError> {
-    let name = name.trim();
-    let deceives = |c: char| c.is_control() || is_unseen(c) || matches!(c, '\u{2028}' | '\u{2029}');
-    let good = (1..=NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(deceives);
-    (!good).then(|| {
+    (!is_line(name.trim(), NAME_CHARS)).then(|| {
         problem(
             format!("The name of a label is one line of 1 to {NAME_CHARS} characters, none of them invisible."),
             "name",
@@ -174,7 +171,8 @@ pub async fn keep(
     if all.is_empty() {
         return Ok(BTreeSet::new());
     }
-    store::keep(tx, all.into_iter().collect()).await
+    let labels = store::keep(tx, all.into_iter().collect()).await?;
+    Ok(labels.into_iter().map(|label| label.id).collect())
 }
 
 /// The first of these labels that does not exist, as a problem.
@@ -226,8 +224,9 @@ pub async fn replace(
         .flat_map(|(task, labels)| before(task).union(labels))
         .copied()
         .collect();
-    // Sorted by name.
-    let all = store::find_many(tx.conn(), all.into_iter().collect()).await?;
+    // Sorted by name. Those that are taken off are kept, too: whoever deletes one waits, and does not
+    // meet half of its rows.
+    let all = store::keep(tx, all.into_iter().collect()).await?;
     let names = |labels: &BTreeSet<LabelId>| {
         let names = all.iter().filter(|label| labels.contains(&label.id));
         let names: Vec<&str> = names.map(|label| label.name.as_str()).collect();

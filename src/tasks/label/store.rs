@@ -59,15 +59,14 @@ pub async fn find_many(
         .await?)
 }
 
-/// The ids of those of these labels that there are. They stay until the end of the transaction.
-pub async fn keep(tx: &Tx, ids: Vec<LabelId>) -> Result<BTreeSet<LabelId>, DbError> {
-    let labels = Entity::find()
+/// Those of these labels that there are, by name. They stay until the end of the transaction.
+pub async fn keep(tx: &Tx, ids: Vec<LabelId>) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find()
         .filter(Column::Id.is_in(ids))
-        .order_by(Column::Id, Order::Asc)
+        .order_by(Column::NameNorm, Order::Asc)
         .lock_shared()
         .all(tx.conn())
-        .await?;
-    Ok(labels.into_iter().map(|label| label.id).collect())
+        .await?)
 }
 
 /// Labels whose name contains the text, which must be folded like a name.
@@ -144,12 +143,21 @@ pub async fn on_unseen(
         .and_where(own)
         .cond_where(seen_by(viewer, db.get_database_backend()))
         .take();
-    let labels: Vec<LabelId> = task_label::Entity::find()
+    let of_label =
+        Expr::col((task_label::Entity, task_label::Column::LabelId)).equals((Entity, Column::Id));
+    let unseen = Query::select()
+        .expr(Expr::value(1))
+        .from(task_label::Entity)
+        .and_where(of_label)
+        .and_where(Expr::from(seen).is_null())
+        .limit(1)
+        .take();
+    // Values in place of EXISTS, of which PostgreSQL makes a join of all tasks: the first will do.
+    let labels: Vec<LabelId> = Entity::find()
         .select_only()
-        .distinct()
-        .column(task_label::Column::LabelId)
-        .filter(task_label::Column::LabelId.is_in(labels))
-        .filter(Expr::not_exists(seen))
+        .column(Column::Id)
+        .filter(Column::Id.is_in(labels))
+        .filter(Expr::from(unseen).is_not_null())
         .into_tuple()
         .all(db)
         .await?;

@@ -6,16 +6,17 @@ use async_graphql::connection::{Connection, Edge, EmptyFields};
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 use entity::project_member::Role;
-use entity::{ProjectId, UserId, project, project_member};
+use entity::{ProjectId, project, project_member};
 
 use super::TaskError;
 use super::store::{self, MemberKeys, ProjectFilter};
-use crate::accounts::{User, load_user};
+use crate::accounts::User;
 use crate::app::AppExt;
 use crate::events::project_stream;
 use crate::graphql::{ApiError, ContextExt, Kind, OpaqueCursor, PageArgs, search_text};
 use crate::tasks::loaders::{load_cursor, load_member_count, load_members, load_role};
 use crate::tasks::policy::{self, Command};
+use crate::tasks::task::required_user;
 
 /// The order of projects, for its cursors.
 const BY_NAME: &str = "project_name";
@@ -176,13 +177,6 @@ impl ProjectMember {
     async fn since(&self) -> DateTime<Utc> {
         self.0.created_at
     }
-}
-
-async fn required_user(ctx: &Context<'_>, id: UserId) -> Result<User, ApiError> {
-    // A foreign key keeps this from being none.
-    let user = load_user(ctx, id).await?;
-    user.map(User::new)
-        .ok_or_else(|| ApiError::internal("a project refers to a user that does not exist"))
 }
 
 /// What a connection of members says beside its edges.

@@ -11,6 +11,6 @@ use super::TaskError;
 pub use self::api::{Project, ProjectMember, ProjectQuery, find_project, find_projects};
 pub use self::mutation::ProjectMutation;
 pub use self::store::{
-    Standing, count_members, find, find_many, find_visible, members_of_many, role, roles_of,
+    MemberKeys, Standing, count_members, find_many, find_visible, members_of_many, roles_of,
     standings, take_numbers,
 };

@@ -1,5 +1,5 @@
-//! What can be done with projects: one function a command. Each locks the project's row first, so
-//! that what it reads of the members stays so.
+//! What can be done with projects: one function a command. Each has the
+//! line of the project alone first, so that what it reads of the members stays so.
 
 use async_graphql::MaybeUndefined;
 use entity::project::Model;
@@ -15,11 +15,11 @@ use super::store;
 use crate::accounts;
 use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
-use crate::delivery::email::is_blank;
 use crate::events::{Event, Log, project_stream};
 use crate::graphql::{Kind, UserError, UserErrorCode};
 use crate::tasks::policy::{self, Command};
 use crate::tasks::task::{description_problems, no_account, problem, refuse};
+use crate::text::is_blank;
 
 const NAME_CHARS: usize = 100;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use entity::project::{Column, Entity, Model};
 use entity::project_member::{self, Column as MemberColumn, Role};
-use entity::{ProjectId, Timestamp, UserId, Viewer, project};
+use entity::{ProjectId, UserId, Viewer, project};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Order, Query, WindowStatement};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel,
@@ -14,13 +14,13 @@ use sea_orm::{
 use crate::db::keyset::{self, Key};
 use crate::db::line::{self, Line};
 use crate::db::{DbError, Tx};
-use crate::graphql::Page;
+use crate::graphql::{CursorTime, Page};
 
 /// Where a page of projects ended: the name it is sorted by, and the id.
 pub type ProjectKeys = (String, ProjectId);
 
 /// Where a page of members ended: since when they belong to the project, and who.
-pub type MemberKeys = (Timestamp, UserId);
+pub type MemberKeys = (CursorTime, UserId);
 
 /// What somebody is in a project, and whether anything in it may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

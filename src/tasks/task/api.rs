@@ -288,5 +288,5 @@ pub async fn required_user(ctx: &Context<'_>, id: UserId) -> Result<User, ApiErr
     // A foreign key keeps this from being none.
     let user = load_user(ctx, id).await?;
     user.map(User::new)
-        .ok_or_else(|| ApiError::internal("a task refers to a user that does not exist"))
+        .ok_or_else(|| ApiError::internal("a row refers to a user that does not exist"))
 }

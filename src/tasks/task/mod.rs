@@ -31,7 +31,7 @@ pub use self::query::{TaskQuery, find_task, find_tasks};
 pub(super) use self::record::Difference;
 pub use self::service::empty_trash;
 pub(super) use self::service::{
-    allow, description_problems, input_hash, key_problems, no_account, problem, refuse,
+    allow, description_problems, input_hash, is_disabled, key_problems, no_account, problem, refuse,
 };
 pub use self::store::find;
 pub(super) use self::store::{find_all_visible, find_visible, lock};

@@ -42,7 +42,7 @@ pub struct NewTaskInput {
     parent_id: Option<ID>,
     /// The project it is to belong to. Its editors and owners make tasks in it.
     project_id: Option<ID>,
-    /// Who is to do it. They are told, unless it is the signed-in person.
+    /// Who is to do it. They get a mail, unless it is the signed-in person.
     assignee_id: Option<ID>,
     /// Its labels: at most 20.
     label_ids: Option<Vec<ID>>,
@@ -170,7 +170,7 @@ pub struct TaskMutation;
 
 #[Object]
 impl TaskMutation {
-    /// Makes a task, and assigns it when an assignee is given: they get the event on
+    /// Makes a task, and assigns it when an assignee is given: unless it is disabled, they get the event on
     /// `taskAssigned` and an e-mail.
     async fn create_task(
         &self,

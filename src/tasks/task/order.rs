@@ -1,7 +1,6 @@
 //! In which order tasks are listed.
 
 use async_graphql::{Enum, InputObject};
-use chrono::{DateTime, Datelike, Utc};
 use entity::TaskId;
 use entity::task::{COMPLETED_ORDER, Column, Model, PRIORITY_RANK, Priority, completed_order};
 use sea_orm::Value;
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::search::Search;
 use crate::db::keyset::Key;
-use crate::graphql::{ApiError, ErrorCode};
+use crate::graphql::{ApiError, CursorTime, ErrorCode};
 
 /// What a list of tasks is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -64,7 +63,7 @@ pub struct SortKeys(Vec<SortValue>, TaskId);
 #[serde(untagged)]
 enum SortValue {
     Rank(i32),
-    Time(DateTime<Utc>),
+    Time(CursorTime),
 }
 
 impl Sort {
@@ -131,11 +130,13 @@ impl Sort {
     /// The keys of a row.
     pub fn keys(&self, task: &Model) -> SortKeys {
         let values = self.steps.iter().map(|step| match step.field {
-            TaskOrderField::CreatedAt => SortValue::Time(task.created_at),
-            TaskOrderField::UpdatedAt => SortValue::Time(task.updated_at),
-            TaskOrderField::DueAt => SortValue::Time(task.due_order),
+            TaskOrderField::CreatedAt => SortValue::Time(CursorTime::of(task.created_at)),
+            TaskOrderField::UpdatedAt => SortValue::Time(CursorTime::of(task.updated_at)),
+            TaskOrderField::DueAt => SortValue::Time(CursorTime::of(task.due_order)),
             TaskOrderField::Priority => SortValue::Rank(rank(task.priority)),
-            TaskOrderField::CompletedAt => SortValue::Time(completed_order(task.completed_at)),
+            TaskOrderField::CompletedAt => {
+                SortValue::Time(CursorTime::of(completed_order(task.completed_at)))
+            }
             TaskOrderField::Relevance => {
                 let rank = |search: &Search| search.rank(&task.title);
                 SortValue::Rank(self.search.as_ref().map_or(0, rank))
@@ -163,7 +164,7 @@ impl Sort {
                     | TaskOrderField::DueAt
                     | TaskOrderField::CompletedAt,
                     Some(SortValue::Time(at)),
-                ) if (1..=9_999).contains(&at.year()) => at.into(),
+                ) => at.into(),
                 _ => {
                     return Err(bad(
                         "`after` is not a cursor of this list in this order. Start again without it.",

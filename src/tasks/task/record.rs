@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{NaiveDate, SecondsFormat};
+use chrono::NaiveDate;
 use entity::task::{Model, Priority, Status};
 use entity::task_history::{self, Field};
 use entity::{EventId, TaskChangeId, TaskId, Timestamp, UserId, Viewer, task_words};
@@ -193,10 +193,10 @@ impl Record<'_> {
         let recipients = self.recipients.get(&task_id).cloned().unwrap_or_default();
         let had_it = before.and_then(|before| before.assignee_id);
         let is_given = had_it != after.assignee_id;
-        // While it was disabled nobody was told.
-        let is_back = after.enabled && before.is_some_and(|before| !before.enabled);
+        // It was given to them while it was disabled.
+        let is_due = after.enabled && before.is_some_and(|before| !before.assignee_told);
         match (had_it, after.assignee_id) {
-            (_, Some(assignee_id)) if is_given || is_back => {
+            (_, Some(assignee_id)) if is_given || is_due => {
                 let gets_mail = recipients.contains(&assignee_id);
                 let event = TaskAssigned {
                     task_id,
@@ -283,6 +283,7 @@ fn priority(priority: Priority) -> &'static str {
 }
 
 fn moment(at: Option<Timestamp>, on: Option<NaiveDate>) -> Option<String> {
-    let at = at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    // Written like the scalar `DateTime`.
+    let at = at.map(|at| at.to_rfc3339());
     at.or(on.map(|on| on.to_string()))
 }

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use super::order::Sort;
 use crate::db::line::{self, Line};
 use crate::db::{DbError, Tx, keyset};
+use crate::graphql::CursorTime;
 
 /// Which tasks a list has.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ pub enum Shelf {
 }
 
 /// Where a page of sub-tasks ended.
-pub type SubtaskKeys = (Timestamp, TaskId);
+pub type SubtaskKeys = (CursorTime, TaskId);
 
 /// Writes new tasks, at least one.
 pub async fn insert(tx: &Tx, tasks: Vec<Model>) -> Result<(), DbError> {
@@ -104,8 +105,9 @@ async fn of_tasks(tx: &Tx, query: String, ids: &[TaskId]) -> Result<Vec<QueryRes
     Ok(conn.query_all_raw(query).await?)
 }
 
-/// How many levels of sub-tasks stand below each of these tasks: counted as far as `most` and one
-/// more. Deleted ones count, for they may be restored.
+/// How many levels of sub-tasks stand below each of these tasks, which are moved: what stands below
+/// another of them goes with that. Counted as far as `most` and one more. Deleted ones count, for they
+/// may be restored.
 pub async fn heights(
     tx: &Tx,
     ids: &[TaskId],
@@ -113,13 +115,14 @@ pub async fn heights(
 ) -> Result<HashMap<TaskId, usize>, DbError> {
     let query = format!(
         "WITH RECURSIVE below (root, id, depth) AS (
-           SELECT id, id, 0 FROM tasks WHERE id IN ({})
+           SELECT id, id, 0 FROM tasks WHERE id IN ({moved})
            UNION ALL
            SELECT below.root, tasks.id, below.depth + 1
-           FROM below JOIN tasks ON tasks.parent_id = below.id WHERE below.depth <= {most}
+           FROM below JOIN tasks ON tasks.parent_id = below.id
+           WHERE below.depth <= {most} AND tasks.id NOT IN ({moved})
          )
          SELECT root, MAX(depth) FROM below GROUP BY root",
-        places(ids)
+        moved = places(ids)
     );
     let mut heights = HashMap::new();
     for row in of_tasks(tx, query, ids).await? {

@@ -91,6 +91,7 @@ async fn tell(app: &App, viewer: &Viewer, entry: Entry) -> Result<TaskAssignedEv
             Ok::<_, crate::db::DbError>((task, by))
         })
         .await?;
+    let task = task.filter(|task| task.assignee_id == Some(viewer.user_id));
     Ok(TaskAssignedEvent {
         cursor: cursor.encode(),
         task: task.map(Task),

@@ -3,7 +3,7 @@
 use async_graphql::{Context, Enum, ID, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
 use entity::task_history::Field;
-use entity::{CommentId, ProjectId, TaskId, UserId, Viewer, event, task, user};
+use entity::{CommentId, ProjectId, TaskId, Viewer, event, task};
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 
@@ -16,7 +16,6 @@ use super::subscription::to_the_first_error;
 use super::{TaskError, store};
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
-use crate::db::DbError;
 use crate::events::{Cursor, Entry, Event, FollowError, Start, project_stream, task_stream};
 use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind};
 use crate::tasks::comment::{self, Comment};
@@ -181,7 +180,7 @@ async fn tell(
                 None => None,
             };
             let by = match (about.task_id, event.actor_id) {
-                (Some(_), Some(actor)) => by(&db, actor).await?,
+                (Some(_), Some(actor)) => accounts::find(&db, actor).await?,
                 _ => None,
             };
             Ok::<_, TaskError>((task, comment, by))
@@ -227,13 +226,6 @@ async fn look(
             task.map(Some).ok_or(TaskError::NotFound(Kind::Task))
         }
     }
-}
-
-async fn by(
-    db: &sea_orm::DatabaseConnection,
-    actor: UserId,
-) -> Result<Option<user::Model>, DbError> {
-    accounts::find(db, actor).await
 }
 
 /// What a payload says that every event of a task has. Newer servers may write more, and other

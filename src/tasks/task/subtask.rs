@@ -10,7 +10,7 @@ use super::api::Task;
 use super::query::{TaskConnectionFields, find_tasks};
 use super::store::{self, SubtaskKeys};
 use crate::app::AppExt;
-use crate::graphql::{ApiError, ContextExt, Loader, OpaqueCursor, PageArgs};
+use crate::graphql::{ApiError, ContextExt, CursorTime, Loader, OpaqueCursor, PageArgs};
 use crate::tasks::loaders::loaders;
 
 /// The order of sub-tasks, which their cursors carry.
@@ -70,7 +70,7 @@ pub async fn subtasks(
     let fields = TaskConnectionFields::of_subtasks(task.0.id);
     let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
     connection.edges.extend(parts.into_iter().map(|part| {
-        let keys: SubtaskKeys = (part.0.created_at, part.0.id);
+        let keys: SubtaskKeys = (CursorTime::of(part.0.created_at), part.0.id);
         Edge::new(OpaqueCursor::new(ORDER, keys), part)
     }));
     Ok(connection)
@@ -91,6 +91,7 @@ async fn fetch_pages(
     let mut pages: HashMap<SubtaskPage, Vec<Task>> = HashMap::new();
     for ((limit, after), parents) in alike {
         let parents = &parents;
+        let _turn = app.turns.take(viewer.user_id).await;
         let parts =
             app.db
                 .read(|db| async move {
@@ -117,6 +118,7 @@ pub async fn count(ctx: &Context<'_>, parent: TaskId) -> Result<u64, ApiError> {
     let (app, viewer) = (ctx.app(), ctx.viewer()?);
     let fetch = |parents: Vec<TaskId>| async move {
         let parents = &parents;
+        let _turn = app.turns.take(viewer.user_id).await;
         Ok(app
             .db
             .read(|db| async move { store::count_subtasks(&db, viewer, parents.clone()).await })

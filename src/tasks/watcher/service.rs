@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::graphql::Kind;
 use crate::tasks::TaskError;
-use crate::tasks::task::{find_visible, no_account};
+use crate::tasks::task::{find_visible, lock, no_account};
 
 /// Lets the viewer follow a task, and hear of it again if they wanted to hear nothing.
 pub async fn watch(app: &App, viewer: &Viewer, id: TaskId) -> Result<task::Model, TaskError> {
@@ -38,6 +38,8 @@ async fn set(
 ) -> Result<task::Model, TaskError> {
     app.db
         .write(|tx| async move {
+            // The task first, as everywhere: whoever comments on it lets people follow it, too.
+            lock(&tx, id).await?;
             let task = visible(&tx, viewer, id).await?;
             store::set(&tx, id, viewer.user_id, muted)
                 .await

@@ -115,7 +115,7 @@ const WATCHERS: Rows = Rows {
 };
 
 /// Whether a row is of somebody who wants to hear of the task and can see it: the rule of
-/// `entity::task::seen_by`, asked the other way round.
+/// `entity::task::seen_by`, asked the other way round, of an account that is not disabled.
 fn follows() -> Expr {
     let sees = Expr::cust(
         "EXISTS (SELECT 1 FROM tasks WHERE tasks.id = task_watchers.task_id AND (
@@ -126,7 +126,10 @@ fn follows() -> Expr {
            OR EXISTS (SELECT 1 FROM user_roles
                 WHERE user_roles.user_id = task_watchers.user_id AND user_roles.role = 'admin')))",
     );
-    Expr::col("muted").eq(false).and(sees)
+    let is_active = Expr::cust(
+        "EXISTS (SELECT 1 FROM users WHERE users.id = task_watchers.user_id AND users.status = 'active')",
+    );
+    Expr::col("muted").eq(false).and(is_active).and(sees)
 }
 
 /// A page of those who follow each of these tasks and can see it.

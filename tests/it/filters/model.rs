@@ -119,6 +119,7 @@ pub fn sample(world: &World, n: u32, parents: &[TaskId]) -> impl Strategy<Value 
                         due_order: due_order(due.0, due.1),
                         creator_id: owner,
                         assignee_id: assignee,
+                        assignee_told: true,
                         completed_at: (status == Status::Completed).then(|| point(at)),
                         deleted_at: None,
                         version: 1,

@@ -23,7 +23,7 @@ pub struct Reader {
 }
 
 /// What of a task somebody may compare: one sees a task that is assigned to one, and perhaps neither its
-/// project nor what it is a part of. These are then as if there were none.
+/// project nor what it is a part of, which may be deleted, too. These are then as if there were none.
 #[derive(Clone, Debug)]
 pub struct Sight {
     viewer: Viewer,
@@ -46,8 +46,7 @@ impl Sight {
     pub fn sees(&self, column: Column) -> Option<SimpleExpr> {
         let (viewer, backend) = (&self.viewer, self.backend);
         match column {
-            _ if viewer.is_admin() => None,
-            Column::ProjectId => Some(in_project_of(viewer, backend)),
+            Column::ProjectId if !viewer.is_admin() => Some(in_project_of(viewer, backend)),
             Column::ParentId => Some(parent_seen_by(viewer, backend)),
             _ => None,
         }

@@ -187,6 +187,7 @@ impl NewTask {
             due_order: now,
             creator_id: viewer.user_id,
             assignee_id: self.assignee_id,
+            assignee_told: self.enabled,
             completed_at: (self.status == Status::Completed).then_some(now),
             deleted_at: None,
             version: 1,

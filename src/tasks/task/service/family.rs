@@ -63,7 +63,7 @@ pub async fn problems(
     let heights = if moves.are_new {
         HashMap::new()
     } else {
-        let ids: Vec<_> = steps.iter().map(|(_, task)| task.id).collect();
+        let ids: Vec<_> = moves.moved.iter().map(|at| moves.after[*at].id).collect();
         store::heights(tx, &ids, MOST_ABOVE).await?
     };
     let known: HashMap<_, _> = found

@@ -3,9 +3,9 @@
 use chrono::Datelike;
 use entity::Timestamp;
 
-use crate::delivery::email::is_blank;
 use crate::graphql::{UserError, UserErrorCode};
 use crate::tasks::TaskError;
+use crate::text::is_blank;
 
 const TITLE_CHARS: usize = 200;
 const DESCRIPTION_CHARS: usize = 2_000;

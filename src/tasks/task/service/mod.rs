@@ -22,9 +22,8 @@ pub use self::assign::{assign, unassign};
 pub use self::create::{NewTask, create, create_many};
 pub use self::dates::Moment;
 pub use self::enable::set_enabled;
-use self::input::is_disabled;
 pub use self::input::{
-    check_size, description_problems, is_storable, key_problems, problem, refuse,
+    check_size, description_problems, is_disabled, is_storable, key_problems, problem, refuse,
 };
 use self::locked::Locked;
 pub use self::trash::{delete, empty_trash, restorable_since, restore};
@@ -120,6 +119,10 @@ async fn save_all(
     mut changes: Vec<Changed>,
 ) -> Result<Vec<Model>, TaskError> {
     for changed in &mut changes {
+        let after = &mut changed.after;
+        let is_given =
+            changed.before.as_ref().map(|task| task.assignee_id) != Some(after.assignee_id);
+        after.assignee_told = after.enabled || (after.assignee_told && !is_given);
         changed.after.version += 1;
         changed.after.updated_at = tx.clock().now();
         store::save(tx, changed.after.clone()).await?;

@@ -179,7 +179,7 @@ async fn changed(
     let labels = pairs().filter_map(|(changes, _)| changes.label_ids.as_ref());
     let labels = label::keep(tx, labels).await?;
     let mut wrong = Vec::new();
-    let mut moved = Vec::new();
+    let (mut moved, mut kept) = (Vec::new(), Vec::new());
     for (index, ((changes, before), after)) in pairs().zip(&after).enumerate() {
         let mut tell = |error: UserError| wrong.push(form.place(index, error));
         let touches = changes.label_ids.is_some() || !differences(before, after).is_empty();
@@ -199,8 +199,12 @@ async fn changed(
         }
         if after.parent_id != before.parent_id {
             moved.push(index);
+        } else if let Some(parent) = changes.parent_id.value() {
+            kept.push(*parent);
         }
     }
+    // Also of one that stays: the answer would tell what a hidden parent is.
+    locked.allow(viewer, &locked.live(&kept)?, Command::See)?;
     let family = Moves {
         after: &after,
         moved,

@@ -122,6 +122,7 @@ async fn save_all(
         let after = &mut changed.after;
         let is_given =
             changed.before.as_ref().map(|task| task.assignee_id) != Some(after.assignee_id);
+        // Of a disabled task nobody is told.
         after.assignee_told = after.enabled || (after.assignee_told && !is_given);
         changed.after.version += 1;
         changed.after.updated_at = tx.clock().now();

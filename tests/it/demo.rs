@@ -175,6 +175,30 @@ async fn the_team_is_believable(#[values(Embedded, Full)] mode: Mode) {
     assert!(reply.data()["tasks"]["totalCount"].as_i64().unwrap() > 100);
 }
 
+/// On PostgreSQL they are put aside for the time it takes.
+#[tokio::test]
+async fn the_indexes_and_the_foreign_keys_are_as_they_were() {
+    let app = TestApp::start(Full).await;
+    let definitions = async || {
+        let db = app.sql().await;
+        let query = "SELECT conrelid::regclass::text || ' ' || conname || ' '
+                || pg_get_constraintdef(oid) || ' ' || convalidated AS it
+            FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+            UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()
+            ORDER BY it";
+        let rows = db
+            .query_all_raw(Statement::from_string(db.get_database_backend(), query))
+            .await
+            .unwrap();
+        let texts = rows.iter().map(|row| row.try_get::<String>("", "it"));
+        texts.collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    let before = definitions().await;
+    assert!(before.len() > 50, "{before:#?}");
+    seed(&app, &plan(&app, 1)).await.unwrap();
+    assert_eq!(definitions().await, before);
+}
+
 #[rstest]
 #[tokio::test]
 async fn the_command_seeds_and_a_token_lets_in(#[values(Embedded, Full)] mode: Mode) {

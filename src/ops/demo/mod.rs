@@ -104,6 +104,7 @@ pub async fn seed(
             members.extend(team.members.iter().cloned());
             members.write(&tx, true).await?;
 
+            let aside = store::set_aside(&tx).await?;
             let mut rows = TaskRows::default();
             let (mut made, mut comments) = (0, 0);
             for one in Tasks::new(plan, &team) {
@@ -116,7 +117,7 @@ pub async fn seed(
                 }
             }
             rows.write(&tx, true).await?;
-            store::write_words(&tx, rows.words).await?;
+            aside.put_back(&tx).await?;
             store::analyze(&tx).await?;
             progress(made);
             Ok(Seeded {
@@ -148,9 +149,10 @@ impl TaskRows {
         self.history.extend(one.history);
     }
 
-    /// All of the tasks, since the others refer to them. Their words wait for the end.
+    /// All of the tasks, since the others refer to them.
     async fn write(&mut self, tx: &crate::db::Tx, all: bool) -> Result<(), DbError> {
         self.tasks.write(tx, true).await?;
+        self.words.write(tx, all).await?;
         self.labels.write(tx, all).await?;
         self.comments.write(tx, all).await?;
         self.watchers.write(tx, all).await?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta};
-use entity::project_member::Role;
 use entity::task::{Model, Priority, Status, due_order};
 use entity::task_history::Field;
 use entity::{
@@ -90,15 +89,10 @@ impl<'a> Tasks<'a> {
         let dice = &mut self.dice;
         let everybody = &self.team.users;
         let (creator, assignee) = if let Some(project) = project {
-            let members = &self.team.of_project[project];
-            let makers: Vec<UserId> = members
-                .iter()
-                .filter(|(_, role)| *role >= Role::Editor)
-                .map(|(id, _)| *id)
-                .collect();
+            let makers = self.team.of_project[project].editors();
             (
-                *dice.pick(&makers),
-                dice.percent(78).then(|| *dice.pick(&makers)),
+                *dice.pick(makers),
+                dice.percent(78).then(|| *dice.pick(makers)),
             )
         } else {
             let creator = dice.pick(everybody).id;
@@ -219,21 +213,13 @@ impl<'a> Tasks<'a> {
                 labels.insert(dice.below(team.labels.len()));
             }
         }
-        let people: Vec<UserId> = match project {
-            Some(project) => team.of_project[project].iter().map(|(id, _)| *id).collect(),
-            None => [Some(task.creator_id), task.assignee_id]
-                .into_iter()
-                .flatten()
-                .collect(),
-        };
-        let talkers: Vec<UserId> = match project {
+        let both = [task.creator_id, task.assignee_id.unwrap_or(task.creator_id)];
+        let (people, talkers) = match project {
             Some(project) => {
-                let may = team.of_project[project]
-                    .iter()
-                    .filter(|of| of.1 >= Role::Commenter);
-                may.map(|(id, _)| *id).collect()
+                let members = &team.of_project[project];
+                (members.all(), members.commenters())
             }
-            None => people.clone(),
+            None => (&both[..], &both[..]),
         };
         let mut comments = Vec::new();
         let mut at = task.created_at;
@@ -244,7 +230,7 @@ impl<'a> Tasks<'a> {
                 comments.push(comment::Model {
                     id: CommentId(dice.id(at)),
                     task_id: task.id,
-                    author_id: *dice.pick(&talkers),
+                    author_id: *dice.pick(talkers),
                     body: texts::comment(dice),
                     created_at: at,
                     edited_at: None,
@@ -254,7 +240,7 @@ impl<'a> Tasks<'a> {
         let mut followers = BTreeSet::new();
         if dice.percent(30) {
             for _ in 0..=dice.below(3) {
-                followers.insert(*dice.pick(&people));
+                followers.insert(*dice.pick(people));
             }
         }
         let watchers = followers.into_iter().map(|user_id| task_watcher::Model {

@@ -1,5 +1,6 @@
 //! The people of the sample team, their projects and their labels.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{NaiveTime, TimeDelta};
@@ -22,8 +23,42 @@ pub struct Team {
     pub labels: Vec<label::Model>,
     pub projects: Vec<project::Model>,
     pub members: Vec<project_member::Model>,
-    /// Who belongs to each project, as what; the owner first.
-    pub of_project: Vec<Vec<(UserId, Role)>>,
+    /// Who belongs to each project.
+    pub of_project: Vec<Members>,
+}
+
+/// Who belongs to a project, those with the most rights first.
+#[derive(Debug)]
+pub struct Members {
+    people: Vec<UserId>,
+    editors: usize,
+    commenters: usize,
+}
+
+impl Members {
+    fn new(mut members: Vec<(UserId, Role)>) -> Self {
+        members.sort_by_key(|(_, role)| Reverse(*role));
+        let count = |least| members.iter().filter(|(_, role)| *role >= least).count();
+        Self {
+            editors: count(Role::Editor),
+            commenters: count(Role::Commenter),
+            people: members.into_iter().map(|(id, _)| id).collect(),
+        }
+    }
+
+    pub fn all(&self) -> &[UserId] {
+        &self.people
+    }
+
+    /// Who may edit.
+    pub fn editors(&self) -> &[UserId] {
+        &self.people[..self.editors]
+    }
+
+    /// Who may comment.
+    pub fn commenters(&self) -> &[UserId] {
+        &self.people[..self.commenters]
+    }
 }
 
 impl Team {
@@ -102,7 +137,7 @@ impl Team {
             created_at: at,
             updated_at: at,
         });
-        self.of_project.push(members);
+        self.of_project.push(Members::new(members));
     }
 }
 

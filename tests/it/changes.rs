@@ -455,6 +455,9 @@ async fn a_deleted_task_that_comes_back_goes_on(#[values(Embedded, Full)] mode: 
     let task = ada.creates(json!({"title": "x"})).await;
     let after = cursor(&ada, &task).await;
     let mut socket = follow(address, &ada, json!({"task": task, "after": after})).await;
+    // It is followed before it is deleted: who comes later finds no such task.
+    renames(&ada, &task, "y").await;
+    assert_eq!(heard(&mut socket).await["task"]["title"], "y");
     ada.graphql(DELETE, json!({"id": task})).await.data();
     let deleted = heard(&mut socket).await;
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use chrono::TimeDelta;
 use futures_util::StreamExt;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -275,12 +276,10 @@ async fn a_stop_ends_the_streams_so_that_their_clients_come_again() {
 
 #[tokio::test]
 async fn a_stream_ends_with_the_token() {
-    let settings = [
-        ("TASKFLOW_AUTH__ACCESS_TOKEN_SECONDS", "1"),
-        ("TASKFLOW_AUTH__CLOCK_LEEWAY_SECONDS", "0"),
-    ];
-    let app = TestApp::with(Embedded, &settings).await;
+    let app = TestApp::start(Embedded).await;
     let bob = app.person("bob").await;
+    // It ends in ten seconds, with its leeway: time enough to begin.
+    app.clock.advance(TimeDelta::seconds(900 + 30 - 10));
     let body = json!({"query": FOLLOW});
     let mut events = Stream::open(&app, &bob, EVENTS, body.clone()).await;
     let mut parts = Stream::open(&app, &bob, MULTIPART, body).await;

@@ -91,11 +91,11 @@ async fn the_old_token_is_good_for_a_moment_and_then_ends_its_session(
     let elsewhere = ada.logged_in_again().await;
     let old = &ada.refresh_token;
     let first = refresh(&app.anybody(), old).await;
-    app.clock.advance(TimeDelta::seconds(29));
+    app.clock.advance(TimeDelta::seconds(20));
     let second = refresh(&app.anybody(), old).await;
     assert_eq!(successor(&first), successor(&second));
     let thief = renewed(&ada, &second);
-    app.clock.advance(TimeDelta::seconds(2));
+    app.clock.advance(TimeDelta::seconds(11));
     let late = refresh(&app.anybody(), old).await;
     assert_refused(&late);
     // What the copy led to is worth nothing now, and nobody is ended for coming again.

@@ -9,7 +9,10 @@ use tokio::time::timeout;
 
 use crate::auth::{KeyError, Keys, Passwords, Revocations, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
+use crate::delivery::breaker::Breaker;
 use crate::delivery::email::{EmailTransport, TransportError};
+use crate::delivery::pace::Pace;
+use crate::delivery::stream::RedisStream;
 use crate::events::{self, Bus, Feed};
 use crate::graphql::{Documents, ManifestError};
 use crate::kv::Kv;
@@ -51,6 +54,12 @@ pub struct Parts {
     pub revocations: Revocations,
     /// Sends mail.
     pub mail: EmailTransport,
+    /// Stops mail while the mail server refuses us.
+    pub mail_breaker: Breaker,
+    /// How much mail leaves in a minute.
+    pub mail_pace: Pace,
+    /// What other services follow.
+    pub stream: RedisStream,
     /// The texts of messages.
     pub templates: Templates,
 }
@@ -103,6 +112,12 @@ impl App {
         let passwords = Passwords::new(&settings.auth.password).map_err(StartError::Argon2)?;
         let templates = Templates::new().map_err(|error| StartError::Template(Box::new(error)))?;
         let mail = EmailTransport::new(&settings.mail)?;
+        let mail_breaker = Breaker::new(
+            "email",
+            Duration::from_secs(settings.mail.probe_base_seconds),
+            Duration::from_secs(settings.mail.probe_cap_seconds),
+        );
+        let mail_pace = Pace::new(settings.mail.max_per_minute);
         let (bus, driver) = Bus::new(&settings.redis)?;
         let kv = Kv::new(&settings.redis)?;
         let limiter = Limiter::new(&settings, kv.clone(), clock.clone());
@@ -126,6 +141,7 @@ impl App {
         let tokens = Tokens::new(keys, &settings.auth, settings.issuer(), clock);
         let revocations = Revocations::load(db.clone(), &settings.auth).await?;
         let feed = Feed::open(db.clone(), &settings.events).await?;
+        let stream = RedisStream::new(kv.clone(), &settings.sink);
         let parts = Parts {
             settings,
             db,
@@ -139,6 +155,9 @@ impl App {
             tokens,
             revocations,
             mail,
+            mail_breaker,
+            mail_pace,
+            stream,
             templates,
         };
         Ok((Self(Arc::new(parts)), driver))

@@ -1,6 +1,6 @@
 //! How the process waits and how it ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,12 +15,15 @@ pub async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
+/// The part of a stop (one in so many) that is left for what did not finish in time to put down what it holds.
+pub const LAST_WORDS: u32 = 6;
+
 /// The order of a graceful stop. Each step is a token its room watches.
 ///
 /// 1. `draining`: readiness goes off, workers claim no more, no connection is accepted, sockets
 ///    are told to come back later (1012).
 /// 2. What is under way finishes.
-/// 3. `ended`: background loops stop.
+/// 3. `ended`: background loops stop; workers give back what they have not finished.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     /// Nothing new begins.
@@ -43,17 +46,20 @@ impl Lifecycle {
             draining.cancel();
             tracing::info!("stopping: finishing what is under way; a second signal ends at once");
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-            tracing::warn!("second signal: ending at once");
+            // Not a word: who reads the log may be what hangs.
             std::process::exit(130);
         });
         Ok(())
     }
 
-    /// Waits for what is under way, at most this long; then ends everything.
-    pub async fn finish(&self, at_most: Duration) {
+    /// Waits for what is under way; then ends everything. All of it takes at most `at_most` from when
+    /// `began` says that the stop began.
+    pub async fn finish(&self, began: Instant, at_most: Duration) {
         self.draining.cancel();
         self.tasks.close();
-        if tokio::time::timeout(at_most, self.tasks.wait())
+        let last_words = at_most / LAST_WORDS;
+        let enough = began + at_most.saturating_sub(last_words);
+        if tokio::time::timeout_at(enough.into(), self.tasks.wait())
             .await
             .is_err()
         {
@@ -62,5 +68,9 @@ impl Lifecycle {
             );
         }
         self.ended.cancel();
+        // What is left has little to say: a worker gives its jobs back.
+        tokio::time::timeout(last_words, self.tasks.wait())
+            .await
+            .ok();
     }
 }

@@ -12,9 +12,9 @@ use async_graphql::{
     Schema, SchemaBuilder,
 };
 use chrono::{DateTime, Utc};
-use entity::{CommentId, LabelId, ProjectId, SessionId, TaskChangeId, TaskId, UserId};
+use entity::{CommentId, JobId, LabelId, ProjectId, SessionId, TaskChangeId, TaskId, UserId};
 use futures_util::StreamExt;
-use futures_util::future::join_all;
+use futures_util::future::{FutureExt, join_all};
 use futures_util::stream::{self, BoxStream};
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
+use crate::notifications::{Suppression, SuppressionMutation, SuppressionQuery};
 use crate::tasks;
 use crate::tasks::comment::{Comment, CommentMutation, find_comments};
 use crate::tasks::history::{TaskChange, find_changes};
@@ -43,6 +44,7 @@ use crate::tasks::task::{
 };
 use crate::tasks::watcher::WatcherMutation;
 use crate::telemetry;
+use crate::upkeep::{self, Job, JobMutation, JobQuery, find_jobs};
 
 /// Fields that check a secret. The guard lets one of them into an operation.
 const AUTH_FIELDS: &[&str] = &[
@@ -65,8 +67,19 @@ const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
 
 /// Fields that answer a page of a list, by name; a test compares them with the schema.
 const LIST_FIELDS: &[&str] = &[
-    "artists", "comments", "history", "labels", "members", "projects", "sessions", "subtasks",
-    "tasks", "users", "watchers",
+    "artists",
+    "comments",
+    "history",
+    "jobs",
+    "labels",
+    "members",
+    "projects",
+    "sessions",
+    "subtasks",
+    "suppressions",
+    "tasks",
+    "users",
+    "watchers",
 ];
 
 /// Fields that answer something for each of their `ids`.
@@ -98,6 +111,8 @@ pub enum Node {
     Label(Label),
     /// A change of a field of a task.
     TaskChange(TaskChange),
+    /// A job.
+    Job(Job),
 }
 
 /// Looking anything up by its id.
@@ -191,9 +206,11 @@ async fn nodes(
     let comments = &find_comments(ctx, of_kind(&ids, Kind::Comment, CommentId)).await?;
     let labels = &find_labels(ctx, of_kind(&ids, Kind::Label, LabelId)).await?;
     let changes = &find_changes(ctx, of_kind(&ids, Kind::Change, TaskChangeId)).await?;
+    let jobs = &find_jobs(ctx, of_kind(&ids, Kind::Job, JobId)).await?;
     let loads = ids.into_iter().map(|id| async move {
         match id? {
             (kind @ Kind::Task, id) => one(tasks, &TaskId(id), kind, Node::Task),
+            (kind @ Kind::Job, id) => one(jobs, &JobId(id), kind, Node::Job),
             (Kind::User, id) => user(ctx, UserId(id)).await,
             (kind @ Kind::Session, id) => one(sessions, &SessionId(id), kind, Node::Session),
             (Kind::Artist, id) => artist(ctx, UserId(id)).await,
@@ -218,6 +235,8 @@ pub struct Query(
     TaskQuery,
     ProjectQuery,
     LabelQuery,
+    JobQuery,
+    SuppressionQuery,
 );
 
 /// What can be changed.
@@ -240,6 +259,8 @@ pub struct Mutation(
     CommentMutation,
     LabelMutation,
     WatcherMutation,
+    JobMutation,
+    SuppressionMutation,
 );
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
@@ -281,6 +302,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     )
     .override_output_type_description::<Connection<OpaqueCursor, User>>(
         "A page of a list of people.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Job>>("A page of a list of jobs.")
+    .override_output_type_description::<Connection<OpaqueCursor, Suppression>>(
+        "A page of the list of e-mail addresses that take no mail.",
     )
     .override_output_type_description::<SessionConnection>("A page of a list of sessions.")
     .override_output_type_description::<ID>("An id: opaque, and good for equality only.")
@@ -366,7 +391,8 @@ impl Api {
                 }
             }
         };
-        stream::once(begun).flatten().boxed()
+        // On the heap, and gone once it has begun: a subscription goes on for long.
+        stream::once(begun.boxed()).flatten().boxed()
     }
 
     fn run(
@@ -384,6 +410,7 @@ impl Api {
             .data(context)
             .data(Loaders::default())
             .data(tasks::Loaders::default())
+            .data(upkeep::Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);
@@ -454,38 +481,4 @@ impl Extension for NoteExecution {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
-
-    use super::types;
-
-    #[test]
-    fn every_field_that_answers_a_list_costs_its_page() {
-        let document = async_graphql::parser::parse_schema(super::sdl()).unwrap();
-        let mut lists = Vec::new();
-        for definition in document.definitions {
-            let TypeSystemDefinition::Type(ty) = definition else {
-                continue;
-            };
-            let fields = match ty.node.kind {
-                TypeKind::Object(object) => object.fields,
-                TypeKind::Interface(interface) => interface.fields,
-                _ => continue,
-            };
-            for field in fields {
-                let name = field.node.ty.to_string();
-                if name.trim_end_matches('!').ends_with("Connection") {
-                    lists.push(field.node.name.to_string());
-                }
-            }
-        }
-        lists.sort_unstable();
-        lists.dedup();
-        assert_eq!(lists, super::LIST_FIELDS);
-    }
-
-    #[test]
-    fn the_guard_knows_every_scalar() {
-        assert_eq!(types().unknown_scalars(), [""; 0]);
-    }
-}
+mod tests;

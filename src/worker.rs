@@ -3,10 +3,17 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::jobs::{Claimed, Handler, JobError, Outcome, Runner};
-use crate::notifications;
+use crate::jobs::{Buried, Claimed, Handler, JobError, Outcome, Runner, SINK_QUEUE};
+use crate::{notifications, sink};
 
-/// A worker of this process.
+/// All workers of this process, one a queue.
+pub fn runners(app: &App) -> [Runner; 2] {
+    // Other services are told beside what people wait for, and with less.
+    let few = (app.settings.jobs.concurrency / 4).max(1);
+    [runner(app), runner(app).on(SINK_QUEUE, few)]
+}
+
+/// The worker of the default queue.
 pub fn runner(app: &App) -> Runner {
     let handler: Handler = {
         let app = app.clone();
@@ -15,18 +22,23 @@ pub fn runner(app: &App) -> Runner {
             Box::pin(async move { handle(&app, &claimed).await })
         })
     };
+    // A delivery ends with its job, or it would wait for ever.
+    let buried: Buried =
+        Arc::new(|tx, jobs| Box::pin(async move { notifications::give_up(&tx, &jobs).await }));
     Runner::new(
         app.db.clone(),
         app.bus.clone(),
         app.settings.jobs.clone(),
         handler,
     )
+    .telling(buried)
 }
 
 async fn handle(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
     match claimed.job.kind.as_str() {
         notifications::DISPATCH => notifications::dispatch(app, claimed).await,
         notifications::DELIVER => notifications::deliver(app, claimed).await,
+        sink::SEND => sink::send(app, claimed).await,
         // Written by a newer version: leave it to a worker of that version.
         kind => Ok(Outcome::Retry {
             after: None,

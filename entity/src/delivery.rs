@@ -48,6 +48,11 @@ pub struct Model {
     pub state: State,
     /// Why it was skipped or failed.
     pub reason: Option<String>,
+    /// The mail as it was tried first, encrypted, so that a retry is the same; gone when it was sent or
+    /// skipped.
+    pub message: Option<Vec<u8>>,
+    /// When it last waited because the mail server refuses everybody: its age is counted from there.
+    pub held_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was sent, skipped or given up.

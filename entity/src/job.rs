@@ -61,6 +61,10 @@ pub struct Model {
     pub done_at: Option<Timestamp>,
     /// The request that caused it.
     pub trace: Option<String>,
+    /// When somebody had it begin anew; attempts and crashes count from there.
+    pub retried_at: Option<Timestamp>,
+    /// Why somebody discarded it; it is `done` then, and was not done.
+    pub discard_reason: Option<String>,
 }
 
 /// Jobs refer to nothing: their payload does.

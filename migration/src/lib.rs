@@ -17,6 +17,8 @@ mod m20261122_000010_conversation;
 mod m20261122_000011_search;
 mod m20261122_000012_mentions;
 mod m20261122_000013_told;
+mod m20261122_000014_upkeep;
+mod m20261122_000015_suppressions;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_search::Migration),
             Box::new(m20261122_000012_mentions::Migration),
             Box::new(m20261122_000013_told::Migration),
+            Box::new(m20261122_000014_upkeep::Migration),
+            Box::new(m20261122_000015_suppressions::Migration),
         ]
     }
 }

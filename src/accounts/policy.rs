@@ -41,7 +41,7 @@ pub fn may_see_private(viewer: &Viewer, of: UserId) -> bool {
     viewer.user_id == of || viewer.is_admin()
 }
 
-/// Whether the token says that somebody is an administrator. A change asks [`is_admin_now`], too.
+/// Whether the token says that somebody is an administrator. A change asks `is_admin_now`, too.
 ///
 /// # Errors
 /// `Forbidden`.

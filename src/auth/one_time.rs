@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::store::tokens;
 pub use super::store::tokens::find;
 use crate::accounts;
-use crate::crypto::{derive_key, mac, sha256};
+use crate::crypto::{SealError, derive_key, mac, open, seal, sha256};
 use crate::db::{DbError, Tx, new_id};
 
 /// Letters and digits that are not taken for each other (Crockford's base 32), for what people type.
@@ -52,6 +52,27 @@ impl MailKeys {
             let text = token_text(key, row.id, row.purpose);
             (hash(&text, row.purpose, row.user_id)[..] == row.hash).then_some(text)
         })
+    }
+}
+
+impl MailKeys {
+    /// Encrypts a mail that may have to be sent again: it holds what nobody else is to read, tokens too.
+    ///
+    /// # Errors
+    /// When the library refuses, which for texts of this size it does not.
+    pub fn seal(&self, place: &str, mail: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.0.first().ok_or(SealError)?;
+        seal(&Self::of_mails(key), place, mail)
+    }
+
+    /// Decrypts what [`MailKeys::seal`] made. None when the key is gone.
+    pub fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut keys = self.0.iter().map(Self::of_mails);
+        keys.find_map(|key| open(&key, place, sealed).ok())
+    }
+
+    fn of_mails(key: &[u8; 32]) -> [u8; 32] {
+        derive_key(key, "taskflow mails that wait")
     }
 }
 

@@ -1,17 +1,11 @@
 //! Deletes what nobody asks for any more.
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
 use super::store::{self, over::Over};
 use crate::app::App;
-use crate::db::DbError;
-use crate::lifecycle::pause;
-use crate::telemetry;
+use crate::db::{DbError, hourly, in_steps};
 
-/// How often it is looked for.
-const EVERY: Duration = Duration::from_hours(1);
 /// How many rows a transaction deletes at most: it holds up other writers meanwhile.
 const STEP: u64 = 1_000;
 
@@ -25,34 +19,19 @@ pub async fn prune(app: &App) -> Result<u64, DbError> {
     let now = app.db.clock().now();
     let mut deleted = 0;
     for what in Over::ALL {
-        loop {
-            let step = app
-                .db
-                .write(|tx| async move { store::over::delete(&tx, what, now, STEP).await })
-                .await?;
-            deleted += step;
-            if step < STEP {
-                break;
-            }
-        }
+        let step = || {
+            app.db
+                .write(move |tx| async move { store::over::delete(&tx, what, now, STEP).await })
+        };
+        deleted += in_steps(STEP, step).await?;
     }
     Ok(deleted)
 }
 
 /// Does so every hour, until stopped.
 pub async fn run(app: App, stop: CancellationToken) {
-    loop {
-        match prune(&app).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "deleted sessions and tokens that are long over"),
-            Err(error) => {
-                let error = telemetry::chain(&error);
-                tracing::error!(error, "cannot delete what is over; will try again");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = pause(EVERY) => {}
-        }
-    }
+    hourly(stop, "sessions and tokens that are long over", || {
+        prune(&app)
+    })
+    .await;
 }

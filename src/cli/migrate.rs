@@ -43,6 +43,6 @@ pub async fn run(command: Command, settings: &Settings) -> anyhow::Result<()> {
             }
         }
     }
-    db.close().await;
+    db.close(std::time::Duration::from_secs(5)).await;
     Ok(())
 }

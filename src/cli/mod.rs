@@ -114,9 +114,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { no_worker } => {
             let role = if no_worker { Role::Server } else { Role::Both };
-            server::run(settings, role).await?;
+            Box::pin(server::run(settings, role)).await?;
         }
-        Command::Worker => server::run(settings, Role::Worker).await?,
+        Command::Worker => Box::pin(server::run(settings, Role::Worker)).await?,
         Command::Migrate(command) => migrate::run(command, &settings).await?,
         Command::Schema => {}
         Command::Config(ConfigCommand::Check) => {

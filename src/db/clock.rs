@@ -7,6 +7,8 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 
+use crate::failpoint::{self, Point};
+
 /// The clock of the application. An offset, which only tests set, lets them travel in time without
 /// waiting. Cheap to clone; clones share the offset.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +24,11 @@ impl Clock {
         reason = "this is the one place that reads the system's clock"
     )]
     pub fn now(&self) -> DateTime<Utc> {
-        (Utc::now() + self.offset()).trunc_subsecs(6)
+        let mut now = Utc::now() + self.offset();
+        if failpoint::fails(Point::ClockAhead, &"") {
+            now += TimeDelta::hours(1);
+        }
+        now.trunc_subsecs(6)
     }
 
     /// Turns the clock forward. For tests.
@@ -32,13 +38,14 @@ impl Clock {
     }
 
     /// Now plus a span, as an expression of SQL. On PostgreSQL the database's own clock decides, so
-    /// that a worker whose clock is wrong cannot steal a lease; SQLite has one process and one
+    /// that a worker whose clock is wrong cannot steal a lease (the time at which the statement came, which
+    /// an index can be asked by); SQLite has one process and one
     /// clock, and its own text format for time is not ours.
     pub fn sql_after(&self, db: &impl ConnectionTrait, span: TimeDelta) -> SimpleExpr {
         if db.get_database_backend() == DatabaseBackend::Postgres {
             let micros = (self.offset() + span).num_microseconds().unwrap_or(0);
             return Expr::cust_with_values(
-                "clock_timestamp() + $1 * interval '1 microsecond'",
+                "statement_timestamp() + $1 * interval '1 microsecond'",
                 [micros],
             );
         }

@@ -67,6 +67,35 @@ impl Db {
             None => postgres(url, settings, clock).await,
         }
     }
+
+    /// Opens the database for reading alone, beside a process that uses it: an SQLite file must be
+    /// there, and is neither locked nor changed.
+    ///
+    /// # Errors
+    /// [`ConnectError`] says what to do.
+    pub async fn open_to_read(
+        settings: &settings::DatabaseSettings,
+        clock: Clock,
+    ) -> Result<Self, ConnectError> {
+        let url = settings.url.expose_secret();
+        let Some(rest) = url.strip_prefix("sqlite:") else {
+            return postgres(url, settings, clock).await;
+        };
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let path = path.split('?').next().unwrap_or(path);
+        let statements = Arc::new(AtomicU64::new(0));
+        let watcher = Arc::new(OnceLock::new());
+        let reader = readers(path, settings, &statements, &watcher).await?;
+        Ok(Self {
+            writer: reader.clone(),
+            reader,
+            clock,
+            gate: None,
+            statements,
+            watcher,
+            _lock: None,
+        })
+    }
 }
 
 async fn sqlite(
@@ -125,19 +154,7 @@ async fn sqlite(
     let watcher = Arc::new(OnceLock::new());
     let writer = open(options, path, &statements, &watcher).await?;
 
-    let mut options = base_options(&url, settings);
-    options
-        .max_connections(settings.sqlite_readers)
-        .min_connections(1)
-        .idle_timeout(None::<Duration>)
-        .max_lifetime(None::<Duration>)
-        .map_sqlx_sqlite_opts(move |options| {
-            options
-                .busy_timeout(busy)
-                .foreign_keys(true)
-                .pragma("query_only", "on")
-        });
-    let reader = open(options, path, &statements, &watcher).await?;
+    let reader = readers(path, settings, &statements, &watcher).await?;
     Ok(Db {
         writer,
         reader,
@@ -149,6 +166,29 @@ async fn sqlite(
         watcher,
         _lock: Some(Arc::new(lock)),
     })
+}
+
+/// The connections that read an SQLite file that is there.
+async fn readers(
+    path: &str,
+    settings: &settings::DatabaseSettings,
+    statements: &Arc<AtomicU64>,
+    watcher: &Arc<OnceLock<Watcher>>,
+) -> Result<DatabaseConnection, ConnectError> {
+    let busy = Duration::from_millis(settings.sqlite_busy_timeout_ms);
+    let mut options = base_options(&format!("sqlite://{path}?mode=rw"), settings);
+    options
+        .max_connections(settings.sqlite_readers)
+        .min_connections(1)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .busy_timeout(busy)
+                .foreign_keys(true)
+                .pragma("query_only", "on")
+        });
+    open(options, path, statements, watcher).await
 }
 
 async fn postgres(

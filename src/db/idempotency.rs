@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use entity::UserId;
 use entity::idempotency::{ActiveModel, Column, Entity};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
-use sea_orm::{DbErr, EntityTrait, Set};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, Set};
 use uuid::Uuid;
 
 use super::{DbError, Tx};
@@ -81,4 +81,25 @@ pub async fn claim(tx: &Tx, used: Use<'_>, results: &[Uuid]) -> Result<Outcome, 
     let all = before.result_ids.map(serde_json::from_value).transpose();
     let all = all.map_err(|error| DbErr::Custom(format!("result ids: {error}")))?;
     Ok(Outcome::Repeat(all.unwrap_or(vec![before.result_id])))
+}
+
+/// Deletes keys that have been free again for a day, at most so many. Answers how many.
+///
+/// # Errors
+/// The database's failure.
+pub async fn prune(tx: &Tx, most: u64) -> Result<u64, DbError> {
+    let before = tx.clock().now() - KEPT - TimeDelta::days(1);
+    let key = [Column::UserId, Column::Operation, Column::Key];
+    let some = Query::select()
+        .columns(key)
+        .from(Entity)
+        .and_where(Column::CreatedAt.lt(before))
+        .limit(most)
+        .take();
+    let row = Expr::tuple(key.map(Expr::col));
+    let deleted = Entity::delete_many()
+        .filter(row.in_subquery(some))
+        .exec(tx.conn())
+        .await?;
+    Ok(deleted.rows_affected)
 }

@@ -12,9 +12,11 @@ pub mod keyset;
 pub mod line;
 mod lock_file;
 pub mod migrate;
+mod prune;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use sea_orm::{
     DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
@@ -27,6 +29,8 @@ pub use self::connect::ConnectError;
 pub use self::error::DbError;
 use self::gate::Gate;
 use self::lock_file::LockFile;
+pub use self::prune::{hourly, in_steps};
+use crate::failpoint::{self, Point};
 
 /// A transaction that lost against another is tried this often before the caller hears of it.
 const WRITE_TRIES: u32 = 5;
@@ -180,6 +184,9 @@ impl Db {
             if let Some(pass) = pass {
                 pass.ended_well();
             }
+            if !hints.is_empty() {
+                failpoint::dies(Point::AfterCommit, &"");
+            }
             for hint in hints {
                 hint();
             }
@@ -252,12 +259,17 @@ impl Db {
         .await
     }
 
-    /// Ends the connections.
-    pub async fn close(self) {
-        for pool in [self.reader, self.writer] {
-            if let Err(error) = pool.close().await {
-                tracing::warn!(%error, "a database pool did not close cleanly");
+    /// Ends the connections; those that hang are left after this long.
+    pub async fn close(self, at_most: Duration) {
+        let close = async {
+            for pool in [self.reader, self.writer] {
+                if let Err(error) = pool.close().await {
+                    tracing::warn!(%error, "a database pool did not close cleanly");
+                }
             }
+        };
+        if tokio::time::timeout(at_most, close).await.is_err() {
+            tracing::warn!("the database did not let go in time");
         }
     }
 }
@@ -284,6 +296,12 @@ pub fn was_inserted(result: &TryInsertResult<u64>) -> bool {
 /// timestamps sort alike even when a test turns the clock.
 pub fn new_id(clock: &Clock) -> Uuid {
     id_at(clock.now())
+}
+
+/// The least of all ids of a moment: those of before are less, since ids sort by time.
+pub fn least_id_at(at: entity::Timestamp) -> Uuid {
+    let millis = u128::try_from(at.timestamp_millis()).unwrap_or_default();
+    Uuid::from_u128(millis << 80)
 }
 
 /// A new id of a moment.

@@ -1,17 +1,22 @@
-//! How messages leave: one folder a channel, each a pure driver. A message goes in, an [`Outcome`] comes out.
+//! How messages leave: one folder a channel, each a pure driver. A message goes in, an [`Outcome`] comes out. `stream` is
+//! for other services: an entry goes in, and is taken or not.
 //!
 //! Nothing here knows the database, the queue or who wanted the message. Who is told, when, and what a failure means for
 //! the next try is decided by the caller; a driver only says what happened.
 
+pub mod breaker;
 pub mod email;
+pub mod pace;
+pub mod stream;
 
 use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// One mail to one person. The same message makes the same mail, byte for byte, so that a retry is seen as one with the first try.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailMessage {
     /// What makes the mail itself (RFC 5322 section 3.6.4), without `<` and `>`: `<event>.<recipient>.email@host`. A
     /// retry carries the same, so that a mail system that got it twice can tell.
@@ -54,7 +59,12 @@ pub enum Outcome {
         /// What happened.
         reason: String,
     },
-    /// Trying again is pointless: this recipient or this message is refused.
+    /// Trying again is pointless, and so is any other message: there is no such recipient.
+    NoRecipient {
+        /// What happened.
+        reason: String,
+    },
+    /// Trying again is pointless: this message is refused.
     Rejected {
         /// What happened.
         reason: String,

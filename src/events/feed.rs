@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::bus::{Bus, Hint};
 use super::cursor::Cursor;
 use crate::db::{Db, DbError};
+use crate::failpoint::{self, Point};
 use crate::graphql::{ApiError, ErrorCode};
 use crate::lifecycle::pause;
 use crate::settings;
@@ -204,10 +205,11 @@ impl Feed {
         };
         let follower = Follower {
             news,
+            newest: last_seq,
             last: from,
             read: VecDeque::new(),
         };
-        Ok(try_unfold(follower, Follower::next))
+        Ok(try_unfold(Box::new(follower), Follower::next))
     }
 
     /// Hears hints and polls for what no hint told, until stopped.
@@ -345,19 +347,26 @@ impl Feed {
 /// One iteration over a stream.
 struct Follower {
     news: Registration,
+    /// The newest entry it knows of.
+    newest: i64,
     last: i64,
     read: VecDeque<Entry>,
 }
 
 impl Follower {
-    async fn next(mut self) -> Result<Option<(Entry, Self)>, FollowError> {
+    /// The next entry. Boxed: it is handed on from one to the next, and a future keeps room for both.
+    async fn next(mut self: Box<Self>) -> Result<Option<(Entry, Box<Self>)>, FollowError> {
         loop {
             if let Some(entry) = self.read.pop_front() {
                 self.last = entry.cursor.seq;
+                if failpoint::fails(Point::LosePlace, &"") {
+                    continue;
+                }
                 return Ok(Some((entry, self)));
             }
             // Seen before the read: news that come during it wake the wait below.
-            self.news.receiver.borrow_and_update();
+            let heard = *self.news.receiver.borrow_and_update();
+            self.newest = self.newest.max(heard);
             let feed = &self.news.feed;
             let stream = &self.news.stream;
             // On the heap: a follower that waits is not to keep the room that a read needs.
@@ -375,7 +384,17 @@ impl Follower {
                     }
                 }
             }
-            if self.read.is_empty() && self.news.receiver.changed().await.is_err() {
+            if !self.read.is_empty() {
+                continue;
+            }
+            if self.newest > self.last {
+                // There was something, and it is not there: all of it was pruned before it was read.
+                let (min_seq, last_seq) = Box::pin(feed.bounds(stream)).await?;
+                if min_seq > self.last + 1 {
+                    return Err(feed.expired(stream, min_seq, last_seq));
+                }
+            }
+            if self.news.receiver.changed().await.is_err() {
                 return Ok(None);
             }
         }

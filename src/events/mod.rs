@@ -15,17 +15,24 @@
 pub mod bus;
 mod cursor;
 mod feed;
+mod log;
+mod prune;
 
 use std::collections::BTreeMap;
 
-use entity::{EventId, ProjectId, TaskId, UserId, event, stream_entry};
+use entity::{EventId, ProjectId, TaskId, UserId, event, server_state, stream_entry};
+use sea_orm::sea_query::OnConflict;
 use sea_orm::{ConnectionTrait, EntityTrait, Set, Statement, Value};
 use serde::Serialize;
 
 pub use self::bus::Bus;
 pub use self::cursor::Cursor;
 pub use self::feed::{Entry, Feed, FollowError, Start};
+pub use self::log::{NoPlace, Place, Range, Tail, count, newest, read, seq_of};
+pub use self::prune::{Kept, delete_events, prune_streams};
+use crate::crypto;
 use crate::db::{DbError, Tx, new_id};
+use crate::failpoint::{self, Point};
 use crate::telemetry;
 use bus::Hint;
 
@@ -82,6 +89,26 @@ pub async fn find(db: &impl ConnectionTrait, id: EventId) -> Result<Option<event
     Ok(event::Entity::find_by_id(id).one(db).await?)
 }
 
+/// Makes all cursors worthless that clients have: after a restore the numbers of streams are given a
+/// second time. Processes that run keep the epoch of their start.
+///
+/// # Errors
+/// The database's failure.
+pub async fn renew_epoch(tx: &Tx) -> Result<(), DbError> {
+    let row = server_state::ActiveModel {
+        key: Set(server_state::EPOCH.to_owned()),
+        value: Set(crypto::random_token()),
+    };
+    let again = OnConflict::column(server_state::Column::Key)
+        .update_column(server_state::Column::Value)
+        .to_owned();
+    server_state::Entity::insert(row)
+        .on_conflict(again)
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// The events of one transaction and their places in streams, gathered while it works and written
 /// together at its end: three statements, however many they are.
 #[derive(Debug, Default)]
@@ -111,6 +138,12 @@ impl Log {
         Ok(id)
     }
 
+    /// The events so far.
+    pub fn ids(&self) -> Vec<EventId> {
+        let ids = self.events.iter().map(|event| event.id.try_as_ref());
+        ids.flatten().copied().collect()
+    }
+
     /// Writes all of it, and hints at it after the commit. Must be the last that the transaction
     /// does: each counter stays locked from here to the commit.
     ///
@@ -123,7 +156,7 @@ impl Log {
         event::Entity::insert_many(self.events)
             .exec_without_returning(tx.conn())
             .await?;
-        if self.entries.is_empty() {
+        if self.entries.is_empty() || failpoint::fails(Point::LoseEntry, &"") {
             return Ok(());
         }
         let last = raise_counters(tx, &self.entries).await?;

@@ -29,10 +29,12 @@ pub enum Kind {
     Comment,
     /// A change of a field of a task.
     Change,
+    /// Work in the background.
+    Job,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::User,
         Self::Task,
         Self::Artist,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Label,
         Self::Comment,
         Self::Change,
+        Self::Job,
     ];
 
     /// The prefix of its ids.
@@ -54,6 +57,7 @@ impl Kind {
             Self::Label => "label",
             Self::Comment => "comment",
             Self::Change => "change",
+            Self::Job => "job",
         }
     }
 

@@ -11,7 +11,9 @@ use tokio::sync::OnceCell;
 /// Gathers keys and fetches their values together.
 #[derive(Debug)]
 pub struct Loader<K, V, E> {
-    open: Mutex<Arc<Batch<K, V, E>>>,
+    /// None until something is asked for: most answers use few of the loaders, and a subscription that
+    /// waits none.
+    open: Mutex<Option<Arc<Batch<K, V, E>>>>,
 }
 
 #[derive(Debug)]
@@ -49,9 +51,10 @@ impl<K: Clone + Eq + Hash, V: Clone, E: Clone> Loader<K, V, E> {
         R: Future<Output = Result<HashMap<K, V>, E>>,
     {
         let batch = {
-            let open = lock(&self.open);
-            lock(&open.keys).insert(key.clone());
-            open.clone()
+            let mut open = lock(&self.open);
+            let batch = open.get_or_insert_default();
+            lock(&batch.keys).insert(key.clone());
+            batch.clone()
         };
         tokio::task::yield_now().await;
         let values = batch
@@ -59,9 +62,7 @@ impl<K: Clone + Eq + Hash, V: Clone, E: Clone> Loader<K, V, E> {
             .get_or_init(|| async {
                 let keys = {
                     let mut open = lock(&self.open);
-                    if Arc::ptr_eq(&open, &batch) {
-                        *open = Arc::default();
-                    }
+                    open.take_if(|open| Arc::ptr_eq(open, &batch));
                     // Kept: the fetch may be dropped with the resolver that began it, and the next
                     // of the batch begins it anew.
                     lock(&batch.keys).clone()

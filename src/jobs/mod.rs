@@ -5,27 +5,47 @@
 //! it running, counts the attempt, takes a **lease** with a new **token**. What the handler writes
 //! and the finish of the job commit in one transaction, **fenced** by the token: if the lease ended
 //! meanwhile and another worker has the job, no row matches and everything rolls back. A **reaper**
-//! gives jobs of vanished workers back; the attempt was counted at the claim, so a job that kills
-//! its process ends up `dead` too. `run_at` is the only timer: retries go through it.
+//! gives jobs of vanished workers back and counts a crash, so a job that kills its process ends up
+//! `dead` too. `run_at` is the only timer: retries go through it.
 
+mod admin;
 mod runner;
 mod store;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entity::{JobId, job};
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+pub use self::admin::{
+    JobFilter, QueueCounts, count, delete_done, discard, find_many, list, oldest_open, pause,
+    resume, retry, retry_dead, statistics,
+};
 pub use self::runner::{Handler, Runner};
-pub use self::store::{bury, enqueue, finish, list_dead};
-use crate::db::DbError;
+pub use self::store::{bury, enqueue, finish, hold, hurry, list_dead};
+use crate::db::{DbError, Tx};
 
-/// The queue of everything, until something needs one of its own.
+/// The queue of what people wait for.
 pub const DEFAULT_QUEUE: &str = "default";
+
+/// The queue of what other services are told: as much as has happened while they could not be reached,
+/// and nobody's mail waits for it.
+pub const SINK_QUEUE: &str = "sink";
+
+/// All queues there are.
+pub const QUEUES: [&str; 2] = [DEFAULT_QUEUE, SINK_QUEUE];
+
+/// Is told, in the same transaction, of jobs that are given up without their handler.
+pub type Buried =
+    Arc<dyn Fn(Tx, Vec<job::Model>) -> BoxFuture<'static, Result<(), DbError>> + Send + Sync>;
 
 /// Work to be written into a transaction.
 #[derive(Clone, Debug)]
 pub struct NewJob {
+    /// In which queue it waits.
+    pub queue: &'static str,
     /// Which handler.
     pub kind: &'static str,
     /// What the handler is told: ids.
@@ -56,6 +76,11 @@ impl Claimed {
         self.job.attempt >= self.job.max_attempts
     }
 
+    /// When the lease ends.
+    pub fn lease_ends(&self) -> Instant {
+        self.lease_ends
+    }
+
     /// How long the lease still lasts. Do not begin what takes longer.
     pub fn remaining(&self) -> Duration {
         self.lease_ends.saturating_duration_since(Instant::now())
@@ -69,10 +94,17 @@ pub enum Outcome {
     Finished,
     /// Try again.
     Retry {
-        /// Not before this span; else after the usual backoff.
+        /// Not before this span, nor before the usual backoff.
         after: Option<Duration>,
         /// What went wrong, for people; no address, no secret.
         error: String,
+    },
+    /// Nothing was tried: come again, and the attempt does not count.
+    Postponed {
+        /// After this span.
+        after: Duration,
+        /// What it waits for, for people.
+        reason: String,
     },
     /// Given up: the job was buried in the handler's own transaction.
     Buried,

@@ -1,20 +1,24 @@
 //! The loop of a worker.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sea_orm::DatabaseBackend;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
-use super::store::{self, Reap};
-use super::{Claimed, JobError, Outcome};
+use super::store::{self, Reap, Which};
+use super::{Buried, Claimed, DEFAULT_QUEUE, JobError, Outcome};
 use crate::crypto;
 use crate::db::{Db, DbError};
 use crate::events::Bus;
 use crate::events::bus::Hint;
+use crate::failpoint::{self, Point};
 use crate::lifecycle::{Lifecycle, pause};
 use crate::settings;
 use crate::telemetry;
@@ -23,30 +27,53 @@ use crate::telemetry;
 pub type Handler =
     Arc<dyn Fn(Arc<Claimed>) -> BoxFuture<'static, Result<Outcome, JobError>> + Send + Sync>;
 
+/// How long the database is left alone after it did not take what became of a job.
+const SETTLE_AGAIN: Duration = Duration::from_secs(1);
+
 /// Claims jobs and has them done.
 #[derive(Clone)]
 pub struct Runner {
     db: Db,
     bus: Bus,
     settings: settings::JobsSettings,
+    queue: &'static str,
     handler: Handler,
-    /// Who holds the leases: unique to this process.
+    buried: Option<Buried>,
+    /// Who holds the leases: unique to this worker.
     owner: String,
 }
 
 impl Runner {
-    /// A worker of this process.
+    /// A worker of this process, for the default queue.
     pub fn new(db: Db, bus: Bus, settings: settings::JobsSettings, handler: Handler) -> Self {
         Self {
             db,
             bus,
             settings,
+            queue: DEFAULT_QUEUE,
             handler,
+            buried: None,
             owner: format!("{}-{}", std::process::id(), crypto::random_token()),
         }
     }
 
-    /// Works until the process drains; then finishes what is under way.
+    /// Takes from another queue, at most so many jobs at a time.
+    #[must_use]
+    pub fn on(mut self, queue: &'static str, concurrency: usize) -> Self {
+        self.queue = queue;
+        self.settings.concurrency = concurrency;
+        self
+    }
+
+    /// Tells of jobs that are given up without their handler: by the reaper, or after the last attempt.
+    #[must_use]
+    pub fn telling(mut self, buried: Buried) -> Self {
+        self.buried = Some(buried);
+        self
+    }
+
+    /// Works until the process drains; then finishes what is under way, and gives back what is not
+    /// finished when the process ends.
     pub async fn run(self, lifecycle: Lifecycle) {
         // Listen first, look second.
         let mut hints = self.bus.subscribe();
@@ -55,30 +82,68 @@ impl Runner {
             _ => Reap::Expired,
         };
         self.reap(which).await;
+        let mut running = JoinSet::new();
+        self.do_suspects(&mut running, &lifecycle).await;
         let mut reaped = Instant::now();
         let reap_every = Duration::from_millis(self.settings.poll_max_ms);
-        let mut running = JoinSet::new();
         while !lifecycle.draining.is_cancelled() {
             // By the clock and not only when idle: a busy queue must not put it off for ever.
             if reaped.elapsed() >= reap_every {
                 self.reap(Reap::Expired).await;
+                self.do_suspects(&mut running, &lifecycle).await;
                 reaped = Instant::now();
             }
             let free = self.settings.concurrency.saturating_sub(running.len());
             let batch = self.settings.batch.min(free as u64);
             // A full batch suggests that there is more.
-            if batch > 0 && self.claim(batch, &mut running).await == batch {
+            if batch > 0 && self.claim(Which::Sound, batch, &mut running).await == batch {
                 continue;
             }
             let wait = self.wait().await;
             tokio::select! {
                 () = lifecycle.draining.cancelled() => {}
-                () = woken(&mut hints) => {}
+                () = woken(&mut hints, self.queue) => {}
                 Some(_) = running.join_next(), if !running.is_empty() => {}
                 () = pause(wait) => {}
             }
         }
-        while running.join_next().await.is_some() {}
+        tokio::select! {
+            () = async { while running.join_next().await.is_some() {} } => {}
+            () = lifecycle.ended.cancelled() => {
+                running.shutdown().await;
+                self.release(Reap::All).await;
+            }
+        }
+    }
+
+    /// Has jobs done that a process had when it died: one after the other, with nothing of the queue beside it. If
+    /// one of them kills this process too, the crash is counted against that one alone.
+    async fn do_suspects(&self, running: &mut JoinSet<()>, lifecycle: &Lifecycle) {
+        let begun = Instant::now();
+        let most = Duration::from_millis(self.settings.poll_max_ms);
+        // The others have their turn in between.
+        while begun.elapsed() < most && !lifecycle.draining.is_cancelled() {
+            if !matches!(store::has_suspects(&self.db, self.queue).await, Ok(true)) {
+                return;
+            }
+            if !finished(running, lifecycle).await
+                || self.claim(Which::Suspect, 1, running).await == 0
+                || !finished(running, lifecycle).await
+            {
+                return;
+            }
+        }
+    }
+
+    /// Gives back what this worker has and has not done: that is no crash.
+    async fn release(&self, which: Reap) {
+        match store::release(&self.db, &self.owner, which).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "gave {count} unfinished jobs back"),
+            Err(error) => {
+                tracing::warn!(error = %telemetry::chain(&error), "unfinished jobs were not given back; the reaper will");
+            }
+        }
     }
 
     /// Does everything that is due now, and what that causes, and returns. For tests.
@@ -88,7 +153,10 @@ impl Runner {
     pub async fn run_until_idle(&self) -> Result<usize, DbError> {
         let mut done = 0;
         loop {
-            let batch = self.take(self.settings.batch).await?;
+            let mut batch = self.take(Which::Sound, self.settings.batch).await?;
+            if batch.is_empty() {
+                batch = self.take(Which::Suspect, 1).await?;
+            }
             if batch.is_empty() {
                 return Ok(done);
             }
@@ -99,9 +167,20 @@ impl Runner {
         }
     }
 
-    /// Gives back the jobs whose lease is over.
+    /// Gives back the jobs whose lease is over: one's own, which one did not come to write down, and those
+    /// of vanished workers.
     pub async fn reap(&self, which: Reap) {
-        match store::reap(&self.db, which, self.settings.max_crashes).await {
+        self.release(Reap::Expired).await;
+        match store::reap(
+            &self.db,
+            self.queue,
+            &self.owner,
+            which,
+            self.settings.max_crashes,
+            self.buried.as_ref(),
+        )
+        .await
+        {
             Ok(0) => {}
             Ok(count) => tracing::warn!(count, "took back {count} jobs of vanished workers"),
             Err(error) => {
@@ -110,13 +189,13 @@ impl Runner {
         }
     }
 
-    async fn take(&self, limit: u64) -> Result<Vec<Claimed>, DbError> {
+    async fn take(&self, which: Which, limit: u64) -> Result<Vec<Claimed>, DbError> {
         let lease = Duration::from_secs(self.settings.lease_seconds);
-        store::claim(&self.db, &self.owner, limit, lease).await
+        store::claim(&self.db, self.queue, &self.owner, which, limit, lease).await
     }
 
-    async fn claim(&self, batch: u64, running: &mut JoinSet<()>) -> u64 {
-        match self.take(batch).await {
+    async fn claim(&self, which: Which, batch: u64, running: &mut JoinSet<()>) -> u64 {
+        match self.take(which, batch).await {
             Ok(jobs) => {
                 let count = jobs.len() as u64;
                 for job in jobs {
@@ -135,7 +214,7 @@ impl Runner {
     async fn wait(&self) -> Duration {
         let poll = rand::random_range(self.settings.poll_min_ms..=self.settings.poll_max_ms);
         let poll = Duration::from_millis(poll);
-        match store::next_due(&self.db, self.db.clock()).await {
+        match store::next_due(&self.db, self.queue, self.db.clock()).await {
             // A job that is due already was just not claimable (another worker is at it).
             Ok(Some(due)) => due
                 .to_std()
@@ -147,18 +226,21 @@ impl Runner {
 
     async fn attempt(self, claimed: Claimed) {
         let claimed = Arc::new(claimed);
+        failpoint::dies(Point::JobBegun, &claimed.job.id.0);
         let trace = claimed.job.trace.clone().unwrap_or_default();
         let work = (self.handler)(claimed.clone());
-        // A panic in a handler is a failed attempt, not the end of the worker.
-        let result =
-            telemetry::with_request_id(trace, std::panic::AssertUnwindSafe(work).catch_unwind())
-                .await
-                .unwrap_or_else(|_| {
-                    Ok(Outcome::Retry {
-                        after: None,
-                        error: "the handler panicked".to_owned(),
-                    })
-                });
+        // A panic in a handler is a failed attempt, not the end of the worker. After its lease the job is
+        // somebody else's, and what hangs must not hold up what waits for it to end.
+        let work = AssertUnwindSafe(work).catch_unwind();
+        let work = timeout_at(claimed.lease_ends().into(), work);
+        let result = match telemetry::with_request_id(trace, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Ok(Outcome::Retry {
+                after: None,
+                error: "the handler panicked".to_owned(),
+            }),
+            Err(_) => Err(JobError::LeaseLost),
+        };
         let kind = claimed.job.kind.clone();
         let job = claimed.job.id.0;
         let attempt = claimed.job.attempt;
@@ -171,12 +253,16 @@ impl Runner {
                 tracing::error!(%job, kind, attempt, "job is dead: see `taskflow admin jobs dead`");
                 "dead"
             }
+            Ok(Outcome::Postponed { after, reason }) => {
+                tracing::debug!(%job, kind, reason, "job postponed");
+                self.postpone(&claimed, after, &reason).await
+            }
             Ok(Outcome::Retry { after, error }) => {
                 tracing::warn!(%job, kind, attempt, error, "job failed");
                 self.retry(&claimed, after, &error).await
             }
             Err(JobError::LeaseLost) => {
-                tracing::warn!(%job, kind, attempt, "lease lost: another worker has this job, nothing was written");
+                tracing::warn!(%job, kind, attempt, "lease lost: it took too long, or another worker has this job; nothing was written");
                 "lease_lost"
             }
             Err(JobError::Db(error)) => {
@@ -192,24 +278,58 @@ impl Runner {
 
     /// Puts a job back, or gives it up after the last attempt. Answers which.
     async fn retry(&self, claimed: &Claimed, after: Option<Duration>, error: &str) -> &'static str {
-        let backoff = after.unwrap_or_else(|| self.backoff(claimed.job.attempt));
-        let result = self
-            .db
-            .write(|tx| async move {
+        let backoff = self
+            .backoff(claimed.job.attempt)
+            .max(after.unwrap_or_default());
+        self.settle(claimed, || {
+            self.db.write(|tx| async move {
                 if claimed.is_last_attempt() {
-                    store::bury(&tx, claimed, error).await
+                    store::bury(&tx, claimed, error).await?;
+                    let mut job = claimed.job.clone();
+                    job.last_error = Some(error.to_owned());
+                    match &self.buried {
+                        Some(tell) => Ok(tell(tx.clone(), vec![job]).await?),
+                        None => Ok(()),
+                    }
                 } else {
                     store::put_back(&tx, claimed, backoff, error).await
                 }
             })
-            .await;
-        if let Err(error) = result {
-            tracing::warn!(job = %claimed.job.id.0, error = %telemetry::chain(&error), "a job was not put back; the reaper will");
-        }
+        })
+        .await;
         if claimed.is_last_attempt() {
             "dead"
         } else {
             "retry"
+        }
+    }
+
+    /// Puts a job back as if it had not been claimed.
+    async fn postpone(&self, claimed: &Claimed, after: Duration, reason: &str) -> &'static str {
+        self.settle(claimed, || {
+            self.db
+                .write(|tx| async move { store::postpone(&tx, claimed, after, reason).await })
+        })
+        .await;
+        "postponed"
+    }
+
+    /// Writes what becomes of a job: again and again while the database is away, as long as the job is
+    /// this worker's.
+    async fn settle<F>(&self, claimed: &Claimed, write: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), JobError>>,
+    {
+        let result = loop {
+            match write().await {
+                Err(JobError::Db(_)) if claimed.remaining() > SETTLE_AGAIN => {
+                    pause(SETTLE_AGAIN).await;
+                }
+                result => break result,
+            }
+        };
+        if let Err(error) = result {
+            tracing::warn!(job = %claimed.job.id.0, error = %telemetry::chain(&error), "what became of a job was not written; it comes back when its lease is over");
         }
     }
 
@@ -227,12 +347,21 @@ impl Runner {
     }
 }
 
-/// Resolves when there may be work.
-async fn woken(hints: &mut tokio::sync::broadcast::Receiver<Hint>) {
+/// Waits for all that runs. False when the process begins to end first.
+async fn finished(running: &mut JoinSet<()>, lifecycle: &Lifecycle) -> bool {
+    tokio::select! {
+        () = lifecycle.draining.cancelled() => false,
+        () = async { while running.join_next().await.is_some() {} } => true,
+    }
+}
+
+/// Resolves when there may be work in a queue.
+async fn woken(hints: &mut Receiver<Hint>, mine: &str) {
     loop {
         match hints.recv().await {
-            Ok(Hint::Wake { .. }) | Err(RecvError::Lagged(_)) => return,
-            Ok(Hint::Stream { .. } | Hint::SessionEnded { .. }) => {}
+            Ok(Hint::Wake { queue }) if queue == mine => return,
+            Err(RecvError::Lagged(_)) => return,
+            Ok(Hint::Wake { .. } | Hint::Stream { .. } | Hint::SessionEnded { .. }) => {}
             Err(RecvError::Closed) => std::future::pending().await,
         }
     }

@@ -1,16 +1,18 @@
 //! The statements of the queue.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use entity::JobId;
 use entity::job::{self, Column, Entity, State};
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
+use entity::{JobId, Timestamp};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SimpleExpr};
 use sea_orm::{
-    ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select,
 };
 
-use super::{Claimed, DEFAULT_QUEUE, JobError, NewJob};
+use super::{Buried, Claimed, JobError, NewJob, admin};
 use crate::db::{Clock, Db, DbError, Tx, new_id};
 use crate::events::Bus;
 use crate::events::bus::Hint;
@@ -26,49 +28,85 @@ pub async fn enqueue(
     bus: &Bus,
     new: impl IntoIterator<Item = NewJob>,
 ) -> Result<(), DbError> {
-    let now = tx.clock().now();
-    let rows: Vec<_> = new
-        .into_iter()
-        .map(|new| job::ActiveModel {
-            id: Set(JobId(new_id(tx.clock()))),
-            queue: Set(DEFAULT_QUEUE.to_owned()),
-            kind: Set(new.kind.to_owned()),
-            dedupe_key: Set(Some(new.dedupe_key)),
-            payload: Set(new.payload),
-            state: Set(State::Ready),
-            attempt: Set(0),
-            crash_count: Set(0),
-            max_attempts: Set(new.max_attempts),
-            run_at: Set(now),
-            lease_owner: ActiveValue::NotSet,
-            lease_token: Set(0),
-            lease_until: ActiveValue::NotSet,
-            last_error: ActiveValue::NotSet,
-            created_at: Set(now),
-            done_at: ActiveValue::NotSet,
-            trace: Set(telemetry::request_id()),
-        })
-        .collect();
-    if rows.is_empty() {
+    let (conn, clock) = (tx.conn(), tx.clock());
+    let mut insert = Query::insert();
+    insert
+        .into_table(Entity)
+        .columns([
+            Column::Id,
+            Column::Queue,
+            Column::Kind,
+            Column::DedupeKey,
+            Column::Payload,
+            Column::State,
+            Column::Attempt,
+            Column::CrashCount,
+            Column::MaxAttempts,
+            Column::RunAt,
+            Column::LeaseToken,
+            Column::CreatedAt,
+            Column::Trace,
+        ])
+        .on_conflict(
+            OnConflict::column(Column::DedupeKey)
+                .do_nothing()
+                .to_owned(),
+        );
+    let mut queues = BTreeSet::new();
+    for new in new {
+        queues.insert(new.queue);
+        insert.values_panic([
+            Expr::value(JobId(new_id(clock))),
+            Expr::value(new.queue),
+            Expr::value(new.kind),
+            Expr::value(new.dedupe_key),
+            Expr::value(new.payload),
+            Expr::value(State::Ready),
+            Expr::value(0),
+            Expr::value(0),
+            Expr::value(new.max_attempts),
+            // By the clock that claims are made by: one that is ahead must not put it off.
+            clock.sql_now(conn),
+            Expr::value(0_i64),
+            Expr::value(clock.now()),
+            Expr::value(telemetry::request_id()),
+        ]);
+    }
+    if queues.is_empty() {
         return Ok(());
     }
-    Entity::insert_many(rows)
-        .on_conflict_do_nothing_on([Column::DedupeKey])
-        .exec_without_returning(tx.conn())
-        .await?;
-    let bus = bus.clone();
-    tx.after_commit(move || {
-        bus.publish(Hint::Wake {
-            queue: DEFAULT_QUEUE.to_owned(),
-        });
-    });
+    conn.execute(&insert).await?;
+    for queue in queues {
+        wake(tx, bus, queue);
+    }
     Ok(())
+}
+
+/// Which jobs a claim takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that no process has died with yet.
+    Sound,
+    /// Those that a process had when it died: one of them may have killed it.
+    Suspect,
+}
+
+impl Which {
+    /// Literals, which the partial indexes have as well.
+    fn filter(self) -> SimpleExpr {
+        Expr::cust(match self {
+            Self::Sound => "crash_count = 0",
+            Self::Suspect => "crash_count > 0",
+        })
+    }
 }
 
 /// Takes up to `limit` jobs that are due.
 pub async fn claim(
     db: &Db,
+    queue: &str,
     owner: &str,
+    which: Which,
     limit: u64,
     lease: Duration,
 ) -> Result<Vec<Claimed>, DbError> {
@@ -80,12 +118,7 @@ pub async fn claim(
             let clock = tx.clock();
             // Expired leases are the reaper's: an OR here would ruin the plan. SQLite has one
             // writer and drops the row lock from the statement.
-            let due = Entity::find()
-                .select_only()
-                .column(Column::Id)
-                .filter(Column::Queue.eq(DEFAULT_QUEUE))
-                .filter(Column::State.eq(State::Ready))
-                .filter(Expr::col(Column::RunAt).lte(clock.sql_now(conn)))
+            let due = due(queue, clock.sql_now(conn), which)
                 .order_by_asc(Column::RunAt)
                 .limit(limit)
                 .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -102,10 +135,54 @@ pub async fn claim(
             Ok::<_, DbError>(jobs)
         })
         .await?;
+    let mut jobs = jobs;
+    // A RETURNING is in no order.
+    jobs.sort_by_key(|job| job.run_at);
     Ok(jobs
         .into_iter()
         .map(|job| Claimed { job, lease_ends })
         .collect())
+}
+
+/// The ids of the jobs that a claim may take.
+fn due(queue: &str, now: SimpleExpr, which: Which) -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Queue.eq(queue))
+        .filter(Column::State.eq(State::Ready))
+        .filter(which.filter())
+        .filter(Expr::col(Column::RunAt).lte(now))
+        .filter(Expr::not_exists(admin::pause_of(queue)))
+}
+
+/// Whether a claim of suspects would take one.
+pub async fn has_suspects(db: &Db, queue: &str) -> Result<bool, DbError> {
+    db.read(|conn| async move {
+        let found = due(queue, db.clock().sql_now(&conn), Which::Suspect).limit(1);
+        let found: Option<JobId> = found.into_tuple().one(&conn).await?;
+        Ok(found.is_some())
+    })
+    .await
+}
+
+/// Keeps a job this worker's until the transaction ends, for what its handler writes before it is done.
+///
+/// # Errors
+/// As [`finish`].
+pub async fn hold(tx: &Tx, claimed: &Claimed) -> Result<(), JobError> {
+    let held: Option<JobId> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.eq(claimed.job.id))
+        .filter(Column::State.eq(State::Running))
+        .filter(Column::LeaseToken.eq(claimed.job.lease_token))
+        .lock(LockType::Update)
+        .into_tuple()
+        .one(tx.conn())
+        .await
+        .map_err(DbError::from)?;
+    held.map(|_| ()).ok_or(JobError::LeaseLost)
 }
 
 /// Marks a job done, in the transaction of what its handler wrote.
@@ -144,7 +221,34 @@ pub async fn bury(tx: &Tx, claimed: &Claimed, error: &str) -> Result<(), JobErro
     .await
 }
 
-/// Puts a job back, to run not before `after` from now.
+/// Makes all jobs of a queue due that wait for another try: what they waited for is there again.
+///
+/// # Errors
+/// The database's failure.
+pub async fn hurry(tx: &Tx, bus: &Bus, queue: &'static str) -> Result<(), DbError> {
+    let conn = tx.conn();
+    let now = tx.clock().sql_now(conn);
+    let hurried = Entity::update_many()
+        .col_expr(Column::RunAt, now.clone())
+        .filter(Column::Queue.eq(queue))
+        .filter(Column::State.eq(State::Ready))
+        .filter(Expr::col(Column::RunAt).gt(now))
+        .exec(conn)
+        .await?;
+    if hurried.rows_affected > 0 {
+        wake(tx, bus, queue);
+    }
+    Ok(())
+}
+
+/// Hints at work after the commit.
+fn wake(tx: &Tx, bus: &Bus, queue: &str) {
+    let (bus, queue) = (bus.clone(), queue.to_owned());
+    tx.after_commit(move || bus.publish(Hint::Wake { queue }));
+}
+
+/// Puts a job back, to run not before `after` from now. It has lived through an attempt, so it kills
+/// nobody.
 pub async fn put_back(
     tx: &Tx,
     claimed: &Claimed,
@@ -158,7 +262,30 @@ pub async fn put_back(
         vec![
             (Column::State, Expr::value(State::Ready)),
             (Column::RunAt, run_at),
+            (Column::CrashCount, Expr::value(0)),
             (Column::LastError, Expr::value(error)),
+        ],
+    )
+    .await
+}
+
+/// Puts a job back, to run not before `after` from now, and takes back that the attempt was counted.
+pub async fn postpone(
+    tx: &Tx,
+    claimed: &Claimed,
+    after: Duration,
+    reason: &str,
+) -> Result<(), JobError> {
+    let run_at = tx.clock().sql_after(tx.conn(), delta(after));
+    settle(
+        tx,
+        claimed,
+        vec![
+            (Column::State, Expr::value(State::Ready)),
+            (Column::Attempt, Expr::col(Column::Attempt).sub(1)),
+            (Column::CrashCount, Expr::value(0)),
+            (Column::RunAt, run_at),
+            (Column::LastError, Expr::value(reason)),
         ],
     )
     .await
@@ -199,9 +326,16 @@ pub enum Reap {
     All,
 }
 
-/// Gives the jobs of vanished workers back, or gives them up after too many crashes. Answers how
-/// many it touched.
-pub async fn reap(db: &Db, which: Reap, max_crashes: u32) -> Result<u64, DbError> {
+/// Gives the jobs of other workers back that vanished, or gives them up after too many crashes and tells of
+/// those. Answers how many it touched.
+pub async fn reap(
+    db: &Db,
+    queue: &str,
+    owner: &str,
+    which: Reap,
+    max_crashes: u32,
+    tell: Option<&Buried>,
+) -> Result<u64, DbError> {
     db.write(|tx| async move {
         let conn = tx.conn();
         let now = tx.clock().now();
@@ -209,11 +343,14 @@ pub async fn reap(db: &Db, which: Reap, max_crashes: u32) -> Result<u64, DbError
             let mut update = Entity::update_many()
                 .col_expr(Column::CrashCount, Expr::col(Column::CrashCount).add(1))
                 .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
+                .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
                 .col_expr(
                     Column::LastError,
                     Expr::value("the worker vanished while it had this job"),
                 )
-                .filter(Column::State.eq(State::Running));
+                .filter(Column::Queue.eq(queue))
+                .filter(Column::State.eq(State::Running))
+                .filter(Column::LeaseOwner.ne(owner));
             if which == Reap::Expired {
                 update = update.filter(Expr::col(Column::LeaseUntil).lt(tx.clock().sql_now(conn)));
             }
@@ -225,14 +362,47 @@ pub async fn reap(db: &Db, which: Reap, max_crashes: u32) -> Result<u64, DbError
         let buried = vanished()
             .col_expr(Column::State, Expr::value(State::Dead))
             .col_expr(Column::DoneAt, Expr::value(now))
-            .filter(hopeless)
-            .exec(conn)
+            .filter(hopeless.clone())
+            .exec_with_returning(conn)
             .await?;
         let returned = vanished()
             .col_expr(Column::State, Expr::value(State::Ready))
+            // A lease that ended in between is for the next time.
+            .filter(hopeless.not())
             .exec(conn)
             .await?;
-        Ok(buried.rows_affected + returned.rows_affected)
+        let count = buried.len() as u64 + returned.rows_affected;
+        if let Some(tell) = tell.filter(|_| !buried.is_empty()) {
+            tell(tx.clone(), buried).await?;
+        }
+        Ok(count)
+    })
+    .await
+}
+
+/// Gives back what a worker still has and does not do: because it stops, or because it could not write
+/// down in time what became of it. That is no crash; the attempt stays counted. Answers how many that
+/// were.
+pub async fn release(db: &Db, owner: &str, which: Reap) -> Result<u64, DbError> {
+    db.write(|tx| async move {
+        let mut release = Entity::update_many()
+            .col_expr(Column::State, Expr::value(State::Ready))
+            .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
+            .col_expr(
+                Column::LeaseUntil,
+                Expr::value(None::<chrono::DateTime<chrono::Utc>>),
+            )
+            .col_expr(
+                Column::LastError,
+                Expr::value("the worker did not get this job done in time"),
+            )
+            .filter(Column::State.eq(State::Running))
+            .filter(Column::LeaseOwner.eq(owner));
+        if which == Reap::Expired {
+            let now = tx.clock().sql_now(tx.conn());
+            release = release.filter(Expr::col(Column::LeaseUntil).lt(now));
+        }
+        Ok(release.exec(tx.conn()).await?.rows_affected)
     })
     .await
 }
@@ -255,12 +425,13 @@ pub async fn list_dead(db: &Db, limit: u64) -> Result<Vec<job::Model>, DbError> 
 }
 
 /// How long until the next job is due; none when none waits.
-pub async fn next_due(db: &Db, clock: &Clock) -> Result<Option<TimeDelta>, DbError> {
+pub async fn next_due(db: &Db, queue: &str, clock: &Clock) -> Result<Option<TimeDelta>, DbError> {
     let next = db
         .read(|conn| async move {
             Entity::find()
-                .filter(Column::Queue.eq(DEFAULT_QUEUE))
+                .filter(Column::Queue.eq(queue))
                 .filter(Column::State.eq(State::Ready))
+                .filter(Which::Sound.filter())
                 .order_by_asc(Column::RunAt)
                 .one(&conn)
                 .await

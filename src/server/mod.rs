@@ -7,7 +7,7 @@ mod pages;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{HeaderName, Method, header};
@@ -21,11 +21,11 @@ pub use self::listen::ListenError;
 use crate::app::{App, StartError};
 use crate::auth;
 use crate::db::Clock;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{self, Lifecycle};
 use crate::schema::Api;
 use crate::settings::{EffectiveTransport, Settings};
 use crate::transport::{self, Authenticated, Edge, Origins, Seats};
-use crate::{mailbox, tasks, telemetry, worker};
+use crate::{mailbox, tasks, telemetry, upkeep, worker};
 
 /// What this process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,21 +109,29 @@ pub async fn run(mut settings: Settings, role: Role) -> Result<(), RunError> {
         ));
     }
     if role != Role::Server {
-        let runner = worker::runner(&app);
-        lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
+        for runner in worker::runners(&app) {
+            lifecycle.tasks.spawn(runner.run(lifecycle.clone()));
+        }
         tokio::spawn(auth::prune::run(app.clone(), lifecycle.ended.clone()));
         tokio::spawn(tasks::prune::run(app.clone(), lifecycle.ended.clone()));
+        tokio::spawn(upkeep::prune::run(app.clone(), lifecycle.ended.clone()));
     }
     announce(&app, role);
+    let draining = lifecycle.draining.clone();
+    let began = tokio::spawn(async move {
+        draining.cancelled().await;
+        Instant::now()
+    });
     match listener {
         Some(listener) => serve(&app, listener, &lifecycle).await,
         None => lifecycle.draining.cancelled().await,
     }
-    lifecycle
-        .finish(Duration::from_secs(app.settings.server.shutdown_seconds))
-        .await;
+    lifecycle.draining.cancel();
+    let began = began.await.unwrap_or_else(|_| Instant::now());
+    let at_most = Duration::from_secs(app.settings.server.shutdown_seconds);
+    lifecycle.finish(began, at_most).await;
     // On SQLite this moves the write-ahead log into the file.
-    app.db.clone().close().await;
+    app.db.clone().close(at_most / lifecycle::LAST_WORDS).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -134,7 +142,8 @@ async fn serve(app: &App, listener: TcpListener, lifecycle: &Lifecycle) {
     let server = serve_on(listener, router, settings, lifecycle.draining.clone());
     let overdue = async {
         lifecycle.draining.cancelled().await;
-        crate::lifecycle::pause(Duration::from_secs(settings.shutdown_seconds)).await;
+        let all = Duration::from_secs(settings.shutdown_seconds);
+        lifecycle::pause(all.saturating_sub(all / lifecycle::LAST_WORDS)).await;
     };
     tokio::select! { () = server => {}, () = overdue => {} }
 }

@@ -1,8 +1,9 @@
-//! `[events]`, `[jobs]` and `[log]`: what happens behind the requests, and what is told about it.
+//! `[events]`, `[sink]`, `[jobs]` and `[log]`: what happens behind the requests, and what is told about it.
 
 use serde::{Deserialize, Serialize};
 
 use super::at_least;
+use super::database::RedisSettings;
 use super::problem::Problem;
 
 /// The section `[events]`.
@@ -17,6 +18,12 @@ pub struct EventsSettings {
     pub replay_page: u64,
     /// How many replays may run at the same time.
     pub replay_concurrency: usize,
+    /// How long the entries of streams are kept, in days.
+    pub keep_entries_days: u32,
+    /// How many entries of a stream are kept at most.
+    pub keep_entries: u32,
+    /// How long events are kept that stand in no stream any more, in days.
+    pub keep_days: u32,
 }
 
 impl EventsSettings {
@@ -36,6 +43,35 @@ impl EventsSettings {
             self.replay_concurrency,
             1,
         );
+        at_least(
+            errors,
+            "events.keep_entries_days",
+            self.keep_entries_days,
+            1,
+        );
+        at_least(errors, "events.keep_entries", self.keep_entries, 1);
+        at_least(errors, "events.keep_days", self.keep_days, 1);
+    }
+}
+
+/// The section `[sink]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    /// Whether events go to a stream in Redis, for other services.
+    pub redis_stream: bool,
+    /// How many entries the stream keeps, about.
+    pub max_entries: u64,
+}
+
+impl SinkSettings {
+    /// Checks the section, and that there is the Redis it needs.
+    pub(super) fn validate(&self, redis: &RedisSettings, errors: &mut Vec<Problem>) {
+        at_least(errors, "sink.max_entries", self.max_entries, 1);
+        if self.redis_stream && redis.url.is_none() {
+            let message = "needs a Redis: set REDIS_URL, or set it to false";
+            errors.push(Problem::of("sink.redis_stream", message));
+        }
     }
 }
 
@@ -61,6 +97,8 @@ pub struct JobsSettings {
     pub max_attempts: u32,
     /// A job is given up after it took its worker down this many times.
     pub max_crashes: u32,
+    /// How long jobs are kept that are done, in days.
+    pub keep_done_days: u32,
 }
 
 impl JobsSettings {
@@ -88,6 +126,7 @@ impl JobsSettings {
         }
         at_least(errors, "jobs.max_attempts", self.max_attempts, 1);
         at_least(errors, "jobs.max_crashes", self.max_crashes, 1);
+        at_least(errors, "jobs.keep_done_days", self.keep_done_days, 1);
     }
 }
 

@@ -55,8 +55,14 @@ pub struct MailSettings {
     pub mailbox_folder: PathBuf,
     /// How long one attempt may take, in seconds.
     pub timeout_seconds: u64,
-    /// A mail is given up after this many hours.
+    /// A mail is given up this many hours after its first failure.
     pub give_up_hours: u64,
+    /// The most mails a process sends in a minute; any number when it is 0.
+    pub max_per_minute: u32,
+    /// While the mail server refuses us: the pause before one mail is tried, in seconds.
+    pub probe_base_seconds: u64,
+    /// The longest such pause, in seconds.
+    pub probe_cap_seconds: u64,
 }
 
 impl Settings {
@@ -117,6 +123,16 @@ impl MailSettings {
         at_least(errors, "mail.smtp_pool", self.smtp_pool, 1);
         at_least(errors, "mail.timeout_seconds", self.timeout_seconds, 1);
         at_least(errors, "mail.give_up_hours", self.give_up_hours, 1);
+        at_least(
+            errors,
+            "mail.probe_base_seconds",
+            self.probe_base_seconds,
+            1,
+        );
+        if self.probe_cap_seconds < self.probe_base_seconds {
+            let message = "must not be less than mail.probe_base_seconds";
+            errors.push(Problem::of("mail.probe_cap_seconds", message));
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use toml::Value;
 pub use auth::{
     AuthSettings, LockoutSettings, PasswordPolicy, PasswordSettings, Registration, VaultSettings,
 };
-pub use background::{EventsSettings, JobsSettings, LogFormat, LogSettings};
+pub use background::{EventsSettings, JobsSettings, LogFormat, LogSettings, SinkSettings};
 pub use database::{DatabaseSettings, RedisSettings};
 pub use limits::{GraphqlSettings, WebsocketSettings};
 pub use mail::{EffectiveTransport, MailSettings, MailTransport};
@@ -84,6 +84,8 @@ pub struct Settings {
     pub persisted_documents: PersistedDocumentsSettings,
     /// The event log's readers.
     pub events: EventsSettings,
+    /// What other services are told of.
+    pub sink: SinkSettings,
     /// The job queue's workers.
     pub jobs: JobsSettings,
     /// What is logged, and how.
@@ -180,6 +182,7 @@ impl Settings {
         self.limits.validate(errors);
         self.persisted_documents.validate(errors);
         self.events.validate(errors);
+        self.sink.validate(&self.redis, errors);
         self.jobs.validate(errors);
         self.log.validate(errors);
         // Two workers would send the same mail if a send could outlast its lease.

@@ -34,6 +34,14 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
         "jobs_finished_total",
         "Attempts of jobs by kind and outcome."
     );
+    ::metrics::describe_counter!(
+        "deliveries_total",
+        "Messages that ended, by channel and state (sent, skipped, failed)."
+    );
+    ::metrics::describe_gauge!(
+        "delivery_breaker_open",
+        "1 while a channel refuses this process and its messages wait, by channel."
+    );
     ::metrics::describe_counter!("auth_registrations_total", "Accounts that were made.");
     ::metrics::describe_counter!("bus_hints_dropped_total", "Hints dropped by a full queue.");
     ::metrics::describe_counter!(

@@ -2,6 +2,7 @@
 //! also when they were away.
 
 use rstest::rstest;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -130,6 +131,55 @@ async fn a_small_page_replays_all_the_same(#[values(Embedded, Full)] mode: Mode)
             heard(&mut socket).await["task"]["title"],
             json!(format!("{i}"))
         );
+    }
+}
+
+/// After a failure of the network everybody comes back at once.
+#[tokio::test]
+async fn a_storm_of_replays_leaves_connections_for_others() {
+    let settings = [
+        ("TASKFLOW_EVENTS__REPLAY_CONCURRENCY", "2"),
+        ("TASKFLOW_DATABASE__LOCK_TIMEOUT_MS", "60000"),
+        ("TASKFLOW_DATABASE__STATEMENT_TIMEOUT_SECONDS", "60"),
+    ];
+    let app = TestApp::with(Full, &settings).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let cursor = bob.event_cursor().await;
+    for title in ["0", "1", "2"] {
+        let task = json!({"title": title, "assigneeId": bob.id});
+        ada.creates(task).await;
+    }
+    // Reading the entries takes for as long as the test wants.
+    let db = app.sql().await;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it must stay open, and is never tried again"
+    )]
+    let held = db.begin().await.unwrap();
+    held.execute_unprepared("LOCK TABLE stream_entries IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let address = app.listen().await;
+    let mut sockets = Vec::new();
+    for _ in 0..30 {
+        let mut socket = Socket::signed_in(address, bob.token.as_deref().unwrap()).await;
+        socket.follow("1", &cursor).await;
+        sockets.push(socket);
+    }
+    let reading = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND wait_event_type = 'Lock' AND query LIKE '%stream_entries%'";
+    let two = async { while app.number(reading).await < 2 {} };
+    timeout(PATIENCE, two).await.expect("two of them read");
+    // Each answer takes a connection.
+    for _ in 0..20 {
+        ada.event_cursor().await;
+    }
+    assert_eq!(app.number(reading).await, 2);
+    held.commit().await.unwrap();
+    for socket in &mut sockets {
+        for title in ["0", "1", "2"] {
+            assert_eq!(heard(socket).await["task"]["title"], json!(title));
+        }
     }
 }
 

@@ -84,8 +84,33 @@ async fn graphql_ws_comes_back_with_a_fresh_token_and_resumes_after_its_cursor()
             "connected again with a fresh token after 4403",
             "resumed after the last cursor",
             "goes on live",
+            "began anew when its place was not kept",
+            "stopped",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_client_helper_drops_what_comes_twice_and_goes_on_from_an_end() {
+    let scene = json!({"url": "http://nowhere.test/graphql", "ada": {}, "bob": {}}).to_string();
+    let program = ["graphql-ws/duplicates.mjs"];
+    assert_eq!(
+        run(Path::new("tests/clients"), &program, &[("SCENE", &scene)]).await,
+        [
+            "what came twice is dropped",
+            "an end is gone on from",
+            "after a new beginning nothing is known",
+            "what could not be read is told",
+            "a failure is told once and is the end",
+            "a document without a cursor is told",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_client_helper_passes_a_strict_typescript() {
+    let said = run(Path::new("tests/clients"), &["follow/check.mjs"], &[]).await;
+    assert_eq!(said, ["types checked"]);
 }
 
 #[tokio::test]

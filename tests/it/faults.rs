@@ -196,6 +196,52 @@ async fn a_process_that_is_asked_to_stop_finishes_the_mail_it_sends(
     assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 0);
 }
 
+/// In its order: it is not ready any more, sockets are told, what hangs is waited for and given back.
+#[rstest]
+#[tokio::test]
+async fn a_process_that_is_asked_to_stop_gives_back_what_hangs_and_ends_in_time(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let smtp = SmtpServer::start(SmtpOptions::default()).await;
+    let url = format!("smtp://{}", smtp.address());
+    let settings = [
+        ("SMTP_URL", url.as_str()),
+        ("TASKFLOW_SERVER__SHUTDOWN_SECONDS", "6"),
+        // Only the end of the process ends the mail.
+        ("TASKFLOW_MAIL__TIMEOUT_SECONDS", "50"),
+    ];
+    let site = Site::new(mode, &settings).await;
+    smtp.behave(Behaviour::StallAfterDot);
+    let (mut server, address) = site.serve(&[]).await;
+    let (ada, bob) = (
+        register(address, "ada").await,
+        register(address, "bob").await,
+    );
+    let mut socket = Socket::signed_in(address, &bob.token).await;
+    assign(address, &ada, &bob, "Write the notes").await;
+    assert_eq!(smtp.next_attempt().await.reason, "stalled");
+    server.terminate();
+    server.wait_for_line(|line| line.contains("stopping")).await;
+    assert_eq!(socket.close_code().await, 1012);
+    server
+        .wait_for_line(|line| line.contains("did not finish in time"))
+        .await;
+    server
+        .wait_for_line(|line| line.contains("unfinished jobs back"))
+        .await;
+    assert_eq!(server.wait().await.code(), Some(0), "{}", server.output());
+    smtp.release();
+    assert_eq!(smtp.next_mail().await.to.len(), 1);
+    // Nobody has to wait for the end of a lease.
+    let _server = site.serve(&[]).await;
+    assert_eq!(smtp.next_mail().await.to.len(), 1);
+    let db = database(&site).await;
+    let query = "SELECT count(*) FROM jobs WHERE crash_count > 0";
+    let query = Statement::from_string(db.get_database_backend(), query);
+    let row = db.query_one_raw(query).await.unwrap().unwrap();
+    assert_eq!(row.try_get_by_index::<i64>(0).unwrap(), 0);
+}
+
 #[tokio::test]
 async fn an_unreachable_database_is_named_without_its_password() {
     let port = free_port();

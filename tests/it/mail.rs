@@ -1,7 +1,12 @@
 //! The mail of an assignment: what it says, when it is not sent, and that it is never lost. The
 //! worker runs when a test says so, and time passes when a test turns the clock.
 
+mod breaker;
+mod crash;
+mod faults;
 mod queue;
+mod suppressions;
+mod wanted;
 
 use chrono::TimeDelta;
 use entity::{attempt, delivery, event, job, user};
@@ -129,80 +134,6 @@ async fn assigning_whom_it_is_assigned_to_already_tells_nobody_again(
     assert_eq!(app.mails().len(), 1);
 }
 
-/// What happens before the mail leaves.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meanwhile {
-    Reassigned,
-    Unassigned,
-    Deleted,
-    NoAddress,
-    Disabled,
-}
-
-#[rstest]
-#[case::given_to_another(Meanwhile::Reassigned, "the task is somebody else's by now")]
-#[case::taken_away(Meanwhile::Unassigned, "the task is somebody else's by now")]
-#[case::task_deleted(Meanwhile::Deleted, "the task is gone")]
-#[case::no_address(Meanwhile::NoAddress, "the account has no e-mail address")]
-#[case::disabled(Meanwhile::Disabled, "the account is gone or disabled")]
-#[tokio::test]
-async fn a_mail_that_is_not_wanted_any_more_is_skipped_with_a_reason(
-    #[case] meanwhile: Meanwhile,
-    #[case] reason: &str,
-    #[values(Embedded, Full)] mode: Mode,
-) {
-    let app = TestApp::start(mode).await;
-    let (ada, bob, task) = ada_assigns_to_bob(&app).await;
-    match meanwhile {
-        Meanwhile::Reassigned => {
-            let eve = app.person("eve").await;
-            ada.assigns(&task, &eve).await.data();
-        }
-        Meanwhile::Unassigned => {
-            let query = "mutation U($input: UnassignTaskInput!) { unassignTask(input: $input) {
-                userErrors { code } } }";
-            ada.graphql(query, json!({"input": {"taskId": task}}))
-                .await
-                .data();
-        }
-        Meanwhile::Deleted => {
-            let query = "mutation D($input: DeleteTaskInput!) { deleteTask(input: $input) {
-                userErrors { code } } }";
-            ada.graphql(query, json!({"input": {"id": task}}))
-                .await
-                .data();
-        }
-        Meanwhile::NoAddress => change_bob(&app, "email = NULL, email_norm = NULL").await,
-        Meanwhile::Disabled => change_bob(&app, "status = 'disabled'").await,
-    }
-    app.work().await;
-
-    let bob = taskflow::graphql::Kind::User.decode(&bob.id).unwrap();
-    let all = deliveries(&app).await;
-    let his: Vec<_> = all.iter().filter(|row| row.recipient_id.0 == bob).collect();
-    assert_eq!(his.len(), 1);
-    assert_eq!(his[0].state, delivery::State::Skipped);
-    assert_eq!(his[0].reason.as_deref(), Some(reason));
-    let others = usize::from(meanwhile == Meanwhile::Reassigned);
-    let mails = app.mails();
-    assert_eq!(mails.len(), others);
-    assert!(!mails.concat().contains("bob@example.org"));
-    assert!(jobs::list_dead(&app.app.db, 1).await.unwrap().is_empty());
-}
-
-/// Changes Bob's account behind the API.
-async fn change_bob(app: &TestApp, change: &str) {
-    let statement = format!("UPDATE users SET {change} WHERE username_norm = 'bob'");
-    let db = app.sql().await;
-    assert_eq!(
-        db.execute_unprepared(&statement)
-            .await
-            .unwrap()
-            .rows_affected(),
-        1
-    );
-}
-
 #[rstest]
 #[tokio::test]
 async fn a_dispatch_that_runs_twice_makes_one_delivery(#[values(Embedded, Full)] mode: Mode) {
@@ -301,16 +232,14 @@ async fn a_server_whose_certificate_nobody_signed_gets_no_mail() {
     ada_assigns_to_bob(&app).await;
     app.work().await;
     assert!(smtp.mails().is_empty());
-    assert_eq!(only_job(&app, "deliver").await.state, job::State::Ready);
-    let reason = attempts(&app).await.remove(0).detail.unwrap();
+    let waiting = only_job(&app, "deliver").await;
+    assert_eq!((waiting.state, waiting.attempt), (job::State::Ready, 0));
+    let reason = waiting.last_error.unwrap();
     assert!(reason.contains("mail.smtp_ca_file"), "{reason}");
 }
 
 /// One try fails so, and the next succeeds once its time has come.
 #[rstest]
-#[case::wrong_password(Embedded, Behaviour::Fail535)]
-#[case::wrong_password_full(Full, Behaviour::Fail535)]
-#[case::refused_sender(Embedded, Behaviour::RejectMail(550, "5.7.1 not you"))]
 #[case::greylisted(Embedded, Behaviour::Greylist(1))]
 #[case::greylisted_full(Full, Behaviour::Greylist(1))]
 #[case::busy(Embedded, Behaviour::RejectData(452, "4.3.1 no room"))]
@@ -348,27 +277,6 @@ async fn a_failure_that_may_pass_is_tried_again_later(
     assert_eq!(deliveries(&app).await[0].state, delivery::State::Sent);
     assert_eq!(attempts(&app).await[1].outcome, attempt::Outcome::Sent);
     assert_eq!(only_job(&app, "deliver").await.state, job::State::Done);
-}
-
-#[rstest]
-#[tokio::test]
-async fn while_the_server_refuses_our_password_mails_wait_and_then_all_leave(
-    #[values(Embedded, Full)] mode: Mode,
-) {
-    let (app, smtp) = over_smtp(mode).await;
-    smtp.behave_by_default(Behaviour::Fail535);
-    let (ada, bob, _) = ada_assigns_to_bob(&app).await;
-    ada.creates(json!({"title": "Another", "assigneeId": bob.id}))
-        .await;
-    for _ in 0..30 {
-        app.work().await;
-        app.clock.advance(TimeDelta::hours(1));
-    }
-    assert!(smtp.mails().is_empty());
-    assert_eq!(attempts(&app).await.len(), 60);
-    smtp.behave_by_default(Behaviour::Accept);
-    app.work().await;
-    assert_eq!(smtp.mails().len(), 2);
 }
 
 #[rstest]
@@ -424,17 +332,88 @@ async fn an_unreachable_server_is_tried_until_the_mail_is_three_days_old(
     assert_eq!(outcomes, [retry, retry, failed]);
 }
 
+/// Between the two everything that it says was changed, and where there can be one another process sends it.
 #[rstest]
 #[tokio::test]
 async fn a_mail_that_has_to_be_sent_twice_is_the_same_mail(#[values(Embedded, Full)] mode: Mode) {
     let (app, smtp) = over_smtp(mode).await;
     smtp.behave(Behaviour::AcceptThenDrop);
-    ada_assigns_to_bob(&app).await;
+    let (ada, _, task) = ada_assigns_to_bob(&app).await;
     app.work().await;
+    let kept = deliveries(&app).await.remove(0).message.unwrap();
+    assert!(!String::from_utf8_lossy(&kept).contains("Write the notes"));
+    let query = "mutation($id: ID!) { updateTask(input: {id: $id, title: \"Changed\",
+        description: \"too\"}) { userErrors { code } } }";
+    ada.graphql(query, json!({"id": task})).await.data();
+    app.execute("UPDATE users SET name = 'Somebody else'").await;
     app.clock.advance(TimeDelta::hours(1));
-    app.work().await;
+    if mode == Full {
+        app.replica().await.work().await;
+    } else {
+        app.work().await;
+    }
     let mails = smtp.mails();
     assert_eq!(mails.len(), 2);
     assert!(read(&mails[0].data).message_id().is_some());
     assert_eq!(mails[0].data, mails[1].data);
+    assert_eq!(deliveries(&app).await[0].message, None);
+}
+
+/// The old one may be nobody's by then.
+#[rstest]
+#[tokio::test]
+async fn a_retry_goes_to_the_address_of_now(#[values(Embedded, Full)] mode: Mode) {
+    let (app, smtp) = over_smtp(mode).await;
+    smtp.behave(Behaviour::DropBeforeData);
+    ada_assigns_to_bob(&app).await;
+    app.work().await;
+    app.execute("UPDATE users SET email = 'new@example.org', email_norm = 'new@example.org' WHERE username_norm = 'bob'")
+        .await;
+    app.clock.advance(TimeDelta::hours(1));
+    app.work().await;
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, ["new@example.org"]);
+}
+
+/// A minute is shared evenly; who waits for a turn has not failed.
+#[rstest]
+#[tokio::test]
+async fn no_more_mail_leaves_in_a_minute_than_is_set(#[values(Embedded, Full)] mode: Mode) {
+    let smtp = SmtpServer::start(SmtpOptions::default()).await;
+    let url = format!("smtp://{}", smtp.address());
+    let settings = [
+        ("SMTP_URL", url.as_str()),
+        ("TASKFLOW_MAIL__MAX_PER_MINUTE", "1"),
+    ];
+    let app = TestApp::with(mode, &settings).await;
+    let (ada, bob, _) = ada_assigns_to_bob(&app).await;
+    for title in ["Two", "Three"] {
+        ada.creates(json!({"title": title, "assigneeId": bob.id}))
+            .await;
+    }
+    for sent in 1..=3 {
+        app.work().await;
+        assert_eq!(smtp.mails().len(), sent);
+        app.clock.advance(TimeDelta::seconds(61));
+    }
+    let most = app.number("SELECT max(attempt) FROM jobs").await;
+    assert_eq!(most, 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_given_up_says_why(#[values(Embedded, Full)] mode: Mode) {
+    let (app, smtp) = over_smtp(mode).await;
+    smtp.behave_by_default(Behaviour::Greylist(1));
+    ada_assigns_to_bob(&app).await;
+    app.work().await;
+    app.clock.advance(TimeDelta::hours(73));
+    app.work().await;
+    let told = deliveries(&app).await.remove(0);
+    assert_eq!(told.state, delivery::State::Failed);
+    let reason = told.reason.unwrap();
+    let begins = "given up after 73 hours: 451 4.7.1 greylisted";
+    assert!(reason.starts_with(begins), "{reason}");
+    assert_eq!(only_job(&app, "deliver").await.last_error, Some(reason));
 }

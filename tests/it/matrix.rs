@@ -3,8 +3,12 @@
 
 mod rows;
 
+use entity::job;
 use rstest::rstest;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
+use taskflow::graphql::Kind;
+use taskflow::jobs::{self, NewJob};
 
 use self::rows::Outcome::{
     self, Done, Forbidden as No, NotFound as Unknown, Told, Unauthenticated as Unsigned,
@@ -82,6 +86,9 @@ impl Cast {
             selection = selection.replace("$session", &hers.unwrap()["id"].to_string());
         }
         selection = self.with_what_is_around(selection).await;
+        if selection.contains("$job") {
+            selection = selection.replace("$job", &format!("\"{}\"", self.job(cell).await));
+        }
         for (name, value) in [
             ("$user", self.owner().id.as_str()),
             ("$artist", &self.artist),
@@ -97,6 +104,24 @@ impl Cast {
 }
 
 impl Cast {
+    /// A job that waits, and of which nothing is known in the log.
+    async fn job(&self, cell: usize) -> String {
+        let key = format!("cell {cell}");
+        let job = NewJob {
+            queue: taskflow::jobs::DEFAULT_QUEUE,
+            kind: "nothing",
+            payload: json!({}),
+            dedupe_key: key.clone(),
+            max_attempts: 1,
+        };
+        let (job, app) = (&job, &self.app.app);
+        let write = |tx| async move { jobs::enqueue(&tx, &app.bus, [job.clone()]).await };
+        app.db.write(write).await.unwrap();
+        let made = job::Entity::find().filter(job::Column::DedupeKey.eq(key));
+        let made = made.one(&self.app.sql().await).await.unwrap().unwrap();
+        Kind::Job.encode(made.id.0).to_string()
+    }
+
     /// Puts a comment, a change of a task and a label of the owner's into a selection.
     async fn with_what_is_around(&self, mut selection: String) -> String {
         if ["$comment", "$change", "$label"]

@@ -2,7 +2,8 @@
 
 use entity::{
     artist_profile, attempt, delivery, event, idempotency, job, login_failure, one_time_token,
-    revocation, server_state, session, stream, stream_entry, task, user, user_role,
+    paused_queue, revocation, server_state, session, stream, stream_entry, suppression, task, user,
+    user_role,
 };
 use entity::{comment, comment_mention, label, task_history, task_label, task_watcher};
 use rstest::rstest;
@@ -37,7 +38,7 @@ async fn all_changes_go_down_and_up_again(#[values(Embedded, Full)] mode: Mode) 
 /// What there is when a change is taken back and made again stays, as far as there is a place for it.
 #[rstest]
 #[case::the_last(1, true)]
-#[case::all_of_tasks_details(5, false)]
+#[case::all_of_tasks_details(7, false)]
 #[tokio::test]
 async fn what_is_there_stays_when_changes_go_down_and_up(
     #[case] steps: u32,
@@ -128,9 +129,14 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
         stream_entry::Entity::find().all(&db).await.unwrap().len(),
         3
     );
+    assert_eq!(suppression::Entity::find().all(&db).await.unwrap().len(), 0);
     assert_eq!(job::Entity::find().all(&db).await.unwrap().len(), 2);
     assert_eq!(delivery::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(attempt::Entity::find().all(&db).await.unwrap().len(), 1);
+    assert_eq!(
+        paused_queue::Entity::find().all(&db).await.unwrap().len(),
+        0
+    );
     assert_eq!(
         server_state::Entity::find().all(&db).await.unwrap().len(),
         1

@@ -122,9 +122,9 @@ pub async fn create_user(
         .write(|tx| async move {
             enter(&tx, actor, None).await?;
             let id = UserId(new_id(tx.clock()));
-            let user = create_as(&tx, id, new, hash.clone(), actor.id()).await?;
+            let user = create_as(app, &tx, id, new, hash.clone(), actor.id()).await?;
             if !roles.is_empty() {
-                give_roles(&tx, &user, roles, actor).await?;
+                give_roles(app, &tx, &user, roles, actor).await?;
                 roles_changed(&tx, id, roles, actor).await?;
             }
             if hash.is_none() {
@@ -144,6 +144,7 @@ pub async fn create_user(
 /// # Errors
 /// The database's failure.
 pub async fn give_roles(
+    app: &App,
     tx: &Tx,
     user: &Model,
     roles: &BTreeSet<Role>,
@@ -151,7 +152,14 @@ pub async fn give_roles(
 ) -> Result<(), AccountError> {
     for role in roles {
         if *role == Role::Artist {
-            create_artist(tx, user.id, &ArtistDetails::named(&user.name), actor.id()).await?;
+            create_artist(
+                app,
+                tx,
+                user.id,
+                &ArtistDetails::named(&user.name),
+                actor.id(),
+            )
+            .await?;
         } else {
             store::grant(tx, user.id, *role, tx.clock().now()).await?;
         }
@@ -253,7 +261,7 @@ pub async fn set_user_roles(
             if !roles.contains(&Role::Admin) && desk.is_last_admin(&user) {
                 return Err(refused(LAST_ADMIN, "roles"));
             }
-            give_roles(&tx, &user, &(roles - &before), actor).await?;
+            give_roles(app, &tx, &user, &(roles - &before), actor).await?;
             let lost: Vec<Role> = before.difference(roles).copied().collect();
             if !lost.is_empty() {
                 store::take_roles(&tx, user_id, &lost).await?;

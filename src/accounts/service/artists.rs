@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::events;
 use crate::graphql::UserError;
+use crate::sink;
 use crate::text::{is_line, is_text};
 
 const STAGE_NAME_CHARS: usize = 100;
@@ -156,6 +157,7 @@ fn folded(genres: &[String]) -> Vec<String> {
 /// # Errors
 /// The database's failure.
 pub async fn create_artist(
+    app: &App,
     tx: &Tx,
     id: UserId,
     details: &ArtistDetails,
@@ -179,7 +181,8 @@ pub async fn create_artist(
     };
     details.apply(&mut profile);
     store::artists::insert(tx, profile).await?;
-    events::append(tx, &ArtistCreated { user_id: id }, actor).await?;
+    let event = events::append(tx, &ArtistCreated { user_id: id }, actor).await?;
+    sink::enqueue(app, tx, [event]).await?;
     Ok(())
 }
 

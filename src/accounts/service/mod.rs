@@ -11,7 +11,8 @@ use entity::user::{Model, Status};
 use entity::user_role::Role;
 
 pub use self::admin::{
-    NewAccount, create_user, disable_user, enable_user, give_roles, set_user_roles, unlock_user,
+    NewAccount, create_user, disable_user, enable_user, enter, give_roles, set_user_roles,
+    unlock_user,
 };
 pub use self::artists::{ArtistDetails, LinkText, create_artist, update_artist};
 use self::checks::NAME_CHARS;
@@ -24,6 +25,7 @@ use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
 use crate::events;
 use crate::graphql::{Page, UserError, UserErrorCode};
+use crate::sink;
 use crate::text::is_line;
 
 /// The account somebody wants.
@@ -117,16 +119,18 @@ pub fn normal_email(email: &str) -> Option<String> {
 /// # Errors
 /// [`AccountError::Refused`] when the address or the user name is somebody's already.
 pub async fn create(
+    app: &App,
     tx: &Tx,
     new: &NewUser,
     password_hash: Option<String>,
 ) -> Result<Model, AccountError> {
     let id = UserId(new_id(tx.clock()));
-    create_as(tx, id, new, password_hash, Some(id)).await
+    create_as(app, tx, id, new, password_hash, Some(id)).await
 }
 
 /// The same for somebody else.
 async fn create_as(
+    app: &App,
     tx: &Tx,
     id: UserId,
     new: &NewUser,
@@ -161,7 +165,8 @@ async fn create_as(
     };
     // The database decides who was first; asking it before would leave a gap.
     store::insert(tx, user.clone()).await.map_err(taken)?;
-    events::append(tx, &UserCreated { user_id: id }, actor).await?;
+    let event = events::append(tx, &UserCreated { user_id: id }, actor).await?;
+    sink::enqueue(app, tx, [event]).await?;
     tx.after_commit(|| metrics::counter!("auth_registrations_total").increment(1));
     Ok(user)
 }

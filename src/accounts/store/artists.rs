@@ -62,6 +62,9 @@ pub async fn save(tx: &Tx, profile: Model) -> Result<(), DbError> {
 }
 
 /// The profiles of those of some users who are artists, in no order.
+///
+/// # Errors
+/// The database's failure.
 pub async fn find_many(db: &impl ConnectionTrait, ids: Vec<UserId>) -> Result<Vec<Model>, DbError> {
     Ok(Entity::artists()
         .filter(Column::UserId.is_in(ids))

@@ -15,6 +15,7 @@ use crate::auth::store;
 use crate::db::{DbError, Tx};
 use crate::events;
 use crate::graphql::{UserError, UserErrorCode};
+use crate::notifications;
 
 /// What was sent to an address that the account does not have any more.
 const CANCELLED: [Purpose; 5] = [
@@ -34,14 +35,16 @@ pub async fn ask_to_verify(app: &App, tx: &Tx, user: &user::Model) -> Result<(),
     send_verification(app, tx, user).await
 }
 
+/// To an address that is confirmed, too, when it takes no mail: whoever confirms it anew gets mail again.
 async fn send_verification(app: &App, tx: &Tx, user: &user::Model) -> Result<(), DbError> {
-    let Some(address) = user
-        .email
-        .clone()
-        .filter(|_| user.email_verified_at.is_none())
-    else {
+    let Some(address) = user.email.clone() else {
         return Ok(());
     };
+    if user.email_verified_at.is_some()
+        && !notifications::is_suppressed(tx.conn(), &address).await?
+    {
+        return Ok(());
+    }
     let (id, purpose) = (Some(user.id), Purpose::VerifyEmail);
     issue(app, tx, (id, purpose, Some(address)), Some(user.id)).await
 }
@@ -89,6 +92,9 @@ pub async fn verify_email(app: &App, token: &str) -> Result<(), AuthError> {
             // The account may have another address by now.
             if !accounts::confirm_email(&tx, user, row.address.as_deref()).await? {
                 return Err(invalid());
+            }
+            if let Some(address) = &row.address {
+                notifications::allow(&tx, address).await?;
             }
             events::append(&tx, &EmailVerified { user_id: user }, Some(user)).await?;
             Ok(())
@@ -173,6 +179,7 @@ pub async fn confirm_email_change(app: &App, token: &str) -> Result<(), AuthErro
                     ),
                     error => error.into(),
                 })?;
+            notifications::allow(&tx, &address).await?;
             let told = user.email.is_some() && may_be_mailed(app, &user);
             let changed = EmailChanged {
                 user_id: id,

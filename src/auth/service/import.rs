@@ -51,7 +51,7 @@ pub type Imported = Result<(), Vec<String>>;
 pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Imported>, AuthError> {
     let together = app
         .db
-        .write(|tx| async move { make_all(&tx, batch).await })
+        .write(|tx| async move { make_all(app, &tx, batch).await })
         .await;
     match together {
         // Somebody registered with one of the names at this moment: each by itself, then.
@@ -60,7 +60,7 @@ pub async fn import_users(app: &App, batch: &[ImportedUser]) -> Result<Vec<Impor
             for one in batch.chunks(1) {
                 let result = app
                     .db
-                    .write(|tx| async move { make_all(&tx, one).await })
+                    .write(|tx| async move { make_all(app, &tx, one).await })
                     .await;
                 match result {
                     Err(AccountError::Refused(errors)) => {
@@ -103,7 +103,11 @@ fn judge(user: &ImportedUser, taken: &mut HashSet<String>) -> Imported {
     Ok(())
 }
 
-async fn make_all(tx: &Tx, batch: &[ImportedUser]) -> Result<Vec<Imported>, AccountError> {
+async fn make_all(
+    app: &App,
+    tx: &Tx,
+    batch: &[ImportedUser],
+) -> Result<Vec<Imported>, AccountError> {
     let mut taken = taken(tx, batch).await?;
     let mut made = Vec::with_capacity(batch.len());
     for user in batch {
@@ -111,8 +115,8 @@ async fn make_all(tx: &Tx, batch: &[ImportedUser]) -> Result<Vec<Imported>, Acco
             made.push(Err(problems));
             continue;
         }
-        let row = accounts::create(tx, &user.new, user.password_hash.clone()).await?;
-        accounts::give_roles(tx, &row, &user.roles, Actor::CommandLine).await?;
+        let row = accounts::create(app, tx, &user.new, user.password_hash.clone()).await?;
+        accounts::give_roles(app, tx, &row, &user.roles, Actor::CommandLine).await?;
         made.push(Ok(()));
     }
     Ok(made)

@@ -12,6 +12,7 @@ use crate::auth::AuthError;
 use crate::auth::one_time;
 use crate::db::Tx;
 use crate::graphql::UserErrorCode;
+use crate::notifications;
 use crate::settings::Registration;
 
 /// Sends an invitation to an address, in the name of an administrator. Answers when it ends.
@@ -88,6 +89,10 @@ pub async fn use_up(tx: &Tx, invitation: Option<&str>) -> Result<(), AuthError> 
         return Ok(());
     };
     let row = one_time::redeem(tx, text, Purpose::Invitation, None).await?;
-    row.map(|_| ())
-        .ok_or_else(|| AuthError::invalid_token("invitation"))
+    let row = row.ok_or_else(|| AuthError::invalid_token("invitation"))?;
+    // It arrived there.
+    if let Some(address) = &row.address {
+        notifications::allow(tx, address).await?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::auth::store;
 use crate::crypto;
 use crate::db::Tx;
 use crate::graphql::{UserError, UserErrorCode};
+use crate::notifications;
 
 /// What is good no more once the password is another one. Whoever had the account before may have
 /// asked for a change of its address.
@@ -195,6 +196,9 @@ pub async fn reset_password(app: &App, token: &str, new: String) -> Result<(), A
             // sent to somebody who may have nothing to do with it any more.
             if !accounts::confirm_email(&tx, user, row.address.as_deref()).await? {
                 return Err(invalid());
+            }
+            if let Some(address) = &row.address {
+                notifications::allow(&tx, address).await?;
             }
             accounts::set_password(&tx, user, None, hash)
                 .await?

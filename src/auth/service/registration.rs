@@ -37,10 +37,10 @@ pub async fn register(app: &App, account: SignUp, device: &Device) -> Result<Sig
     app.db
         .write(|tx| async move {
             invitations::use_up(&tx, invitation).await?;
-            let user = accounts::create(&tx, new, Some(hash.clone())).await?;
+            let user = accounts::create(app, &tx, new, Some(hash.clone())).await?;
             let mut roles = Vec::new();
             if let Some(artist) = artist {
-                accounts::create_artist(&tx, user.id, artist, Some(user.id)).await?;
+                accounts::create_artist(app, &tx, user.id, artist, Some(user.id)).await?;
                 roles.push(Role::Artist);
             }
             email::ask_to_verify(app, &tx, &user).await?;

@@ -1,5 +1,8 @@
 //! `taskflow admin`: looks after an installation.
 
+mod events;
+mod jobs;
+mod suppressions;
 mod users;
 
 use std::collections::BTreeSet;
@@ -15,8 +18,8 @@ use crate::auth::{self, AuthError};
 use crate::crypto;
 use crate::db::Clock;
 use crate::graphql::UserError;
-use crate::jobs;
 use crate::settings::Settings;
+use crate::upkeep;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -29,12 +32,21 @@ pub enum Command {
     /// Look after the accounts.
     #[command(subcommand)]
     Users(users::Command),
+    /// Look after the e-mail addresses that no mail is sent to, because they take none.
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
     /// Print an access token of somebody, for trying and measuring. It opens a session, which its
     /// owner sees in the list of their devices and can end.
     Token(Token),
-    /// Look at the jobs.
+    /// Look after the jobs.
     #[command(subcommand)]
-    Jobs(JobsCommand),
+    Jobs(jobs::Command),
+    /// Make all cursors of clients worthless, after a restore and before anything starts: they read
+    /// their lists anew instead of missing events.
+    NewEpoch,
+    /// Look at the log of what happened, and have it sent again.
+    #[command(subcommand)]
+    Events(events::Command),
 }
 
 #[derive(Debug, Args)]
@@ -79,16 +91,6 @@ pub struct Token {
     minutes: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub enum JobsCommand {
-    /// List the jobs that were given up.
-    Dead {
-        /// How many, the newest first.
-        #[arg(long, default_value_t = 50)]
-        limit: u64,
-    },
-}
-
 pub async fn run(command: Command, mut settings: Settings) -> anyhow::Result<()> {
     if let Command::Token(Token { minutes, .. }) = &command {
         let auth = &mut settings.auth;
@@ -96,18 +98,31 @@ pub async fn run(command: Command, mut settings: Settings) -> anyhow::Result<()>
         // Nobody gets the refresh token, so the session is over with the access token.
         auth.refresh_token_seconds = auth.access_token_seconds;
     }
+    // It only reads, so it goes beside a server, on SQLite too.
+    if let Command::Events(events::Command::Tail(args)) = command {
+        return events::tail(&settings, args).await;
+    }
     let (app, _bus) = App::start(settings, Clock::default()).await?;
     match command {
         Command::CreateUser(args) => create_user(&app, args).await,
         Command::ImportUsers(args) => super::import::run(&app, args).await,
         Command::Invite(args) => invite(&app, args).await,
         Command::Users(command) => users::run(&app, command).await,
+        Command::Suppressions(command) => suppressions::run(&app, command).await,
         Command::Token(args) => {
             let user = users::find(&app, &args.user).await?;
             println!("{}", auth::token_of(&app, user.id).await?);
             Ok(())
         }
-        Command::Jobs(JobsCommand::Dead { limit }) => dead_jobs(&app, limit).await,
+        Command::Jobs(command) => jobs::run(&app, command).await,
+        Command::NewEpoch => {
+            upkeep::renew_epoch(&app).await?;
+            println!("clients read anew; restart the servers that run");
+            Ok(())
+        }
+        // Was done before.
+        Command::Events(events::Command::Tail(_)) => Ok(()),
+        Command::Events(events::Command::Replay(args)) => events::replay(&app, args).await,
     }
 }
 
@@ -189,23 +204,4 @@ pub fn in_lines(problems: &[UserError]) -> String {
         .map(|problem| problem.message.as_str())
         .collect();
     lines.join("\n")
-}
-
-async fn dead_jobs(app: &App, limit: u64) -> anyhow::Result<()> {
-    let jobs = jobs::list_dead(&app.db, limit).await?;
-    if jobs.is_empty() {
-        println!("no dead jobs");
-    }
-    for job in jobs {
-        println!(
-            "{}  {:<10} attempts {:<4} crashes {:<2} {}  {}",
-            job.id.0,
-            job.kind,
-            job.attempt,
-            job.crash_count,
-            job.done_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
-            job.last_error.unwrap_or_default()
-        );
-    }
-    Ok(())
 }

@@ -58,7 +58,7 @@ pub struct List {
     #[arg(long)]
     role: Option<RoleName>,
     /// How many at most.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     limit: u64,
 }
 

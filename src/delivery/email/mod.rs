@@ -9,6 +9,7 @@ mod smtp;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use lettre::message::Mailbox;
 
@@ -77,15 +78,16 @@ impl EmailTransport {
     }
 
     /// Tries once to send the message. Ends after `mail.timeout_seconds` at the latest when it goes to a mail server.
+    /// After `until`, somebody else may be sending it: a mail server that has not been given it by then is not.
     ///
     /// When it is dropped before it ends, the mail may or may not have been sent.
-    pub async fn send(&self, message: &EmailMessage) -> Outcome {
-        let invalid = || Outcome::Rejected {
+    pub async fn send(&self, message: &EmailMessage, until: Instant) -> Outcome {
+        let invalid = || Outcome::Skipped {
             reason: "the recipient's address is not valid".to_owned(),
         };
         match &self.way {
             Way::Smtp(smtp) => match message::build(&self.from, message) {
-                Some(mail) => smtp.send(&mail).await,
+                Some(mail) => smtp.send(&mail, until).await,
                 None => invalid(),
             },
             Way::Mailbox(folder) => match message::build(&self.from, message) {
@@ -93,7 +95,7 @@ impl EmailTransport {
                 None => invalid(),
             },
             Way::None => Outcome::Skipped {
-                reason: "mail.transport is none".to_owned(),
+                reason: "mail_off".to_owned(),
             },
         }
     }
@@ -148,6 +150,9 @@ mod tests {
             mailbox_folder: PathBuf::from("data/mailbox"),
             timeout_seconds: 1,
             give_up_hours: 1,
+            max_per_minute: 0,
+            probe_base_seconds: 30,
+            probe_cap_seconds: 600,
         }
     }
 
@@ -168,22 +173,23 @@ mod tests {
         let transport = EmailTransport::new(&settings(MailTransport::None)).unwrap();
         assert_eq!(transport.describe(), "none");
         assert_eq!(transport.check().await, Ok(()));
-        let reason = "mail.transport is none".to_owned();
+        let reason = "mail_off".to_owned();
         assert_eq!(
-            transport.send(&message("a@b")).await,
+            transport.send(&message("a@b"), Instant::now()).await,
             Outcome::Skipped { reason }
         );
     }
 
     #[tokio::test]
-    async fn a_recipient_without_a_valid_address_is_rejected_before_anything_else() {
+    async fn a_recipient_without_a_valid_address_is_skipped_before_anything_else() {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(MailTransport::Auto);
         settings.mailbox_folder = folder.path().join("mailbox");
         let transport = EmailTransport::new(&settings).unwrap();
         let reason = "the recipient's address is not valid".to_owned();
         let hostile = message("a@b>\r\nRCPT TO:<c@d");
-        assert_eq!(transport.send(&hostile).await, Outcome::Rejected { reason });
+        let outcome = transport.send(&hostile, Instant::now()).await;
+        assert_eq!(outcome, Outcome::Skipped { reason });
         assert!(!settings.mailbox_folder.exists());
     }
 

@@ -8,6 +8,7 @@ use entity::{Timestamp, delivery, event, user};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::suppressions::is_suppressed;
 use super::templates::Rendered;
 use crate::accounts;
 use crate::app::App;
@@ -27,9 +28,64 @@ pub enum Decision {
         to_address: String,
         /// The words.
         words: Rendered,
+        /// Whether it asks the owner of an address to show that it takes mail: then it goes there
+        /// even if no other mail does.
+        proves_address: bool,
     },
     /// It is not wanted any more.
-    Skip(&'static str),
+    Skip(Skip),
+}
+
+/// Why a delivery is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The account is gone or disabled.
+    AccountInactive,
+    /// The account has no address.
+    NoAddress,
+    /// Nobody has confirmed the address.
+    Unconfirmed,
+    /// The address takes no mail.
+    Suppressed,
+    /// The task is gone.
+    TaskGone,
+    /// The task is disabled.
+    TaskDisabled,
+    /// The task is somebody else's by now.
+    Reassigned,
+    /// The recipient muted the task.
+    Muted,
+    /// The token is gone.
+    TokenGone,
+    /// The token was used or replaced.
+    TokenUsed,
+    /// The time of the token is over.
+    TokenOver,
+    /// The token was made with a signing key that is gone.
+    TokenKeyGone,
+    /// The old address is not known any more.
+    OldAddressGone,
+}
+
+impl Skip {
+    /// The word in the column `reason`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AccountInactive => "account_inactive",
+            Self::NoAddress => "no_address",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Suppressed => "suppressed",
+            Self::TaskGone => "task_gone",
+            Self::TaskDisabled => "task_disabled",
+            Self::Reassigned => "reassigned",
+            Self::Muted => "muted",
+            Self::TokenGone => "token_gone",
+            Self::TokenUsed => "token_used",
+            Self::TokenOver => "token_over",
+            Self::TokenKeyGone => "token_key_gone",
+            Self::OldAddressGone => "old_address_gone",
+        }
+    }
 }
 
 /// Why there is no decision.
@@ -54,9 +110,9 @@ pub async fn compose(
         .read(|db| async move { accounts::find(&db, delivery.recipient_id).await })
         .await?;
     let Some(recipient) = recipient.filter(|user| user.status == user::Status::Active) else {
-        return Ok(Decision::Skip("the account is gone or disabled"));
+        return Ok(Decision::Skip(Skip::AccountInactive));
     };
-    match event.topic.as_str() {
+    let decision = match event.topic.as_str() {
         TaskAssigned::TOPIC => task::assigned(app, event, recipient).await,
         TokenIssued::TOPIC => account::token_issued(app, event, recipient).await,
         EmailChanged::TOPIC => account::email_changed(app, event, recipient).await,
@@ -65,17 +121,32 @@ pub async fn compose(
         other => Err(ComposeError::Broken(format!(
             "no message for the topic {other}"
         ))),
+    }?;
+    if let Decision::Send {
+        to_address,
+        proves_address: false,
+        ..
+    } = &decision
+    {
+        let takes_none = app
+            .db
+            .read(|db| async move { is_suppressed(&db, to_address).await })
+            .await?;
+        if takes_none {
+            return Ok(Decision::Skip(Skip::Suppressed));
+        }
     }
+    Ok(decision)
 }
 
 /// The address of an account, if mail may go there. Whoever registers can type any address, so those
 /// that nobody has confirmed get only the mail that asks to, unless the settings say otherwise.
-fn own_address(app: &App, user: &user::Model) -> Result<String, &'static str> {
+fn own_address(app: &App, user: &user::Model) -> Result<String, Skip> {
     let Some(address) = &user.email else {
-        return Err("the account has no e-mail address");
+        return Err(Skip::NoAddress);
     };
     if user.email_verified_at.is_none() && !app.settings.mails_unverified() {
-        return Err("the address is not confirmed");
+        return Err(Skip::Unconfirmed);
     }
     Ok(address.clone())
 }

@@ -4,7 +4,9 @@ use entity::task::Priority;
 use entity::{event, user};
 use serde::Serialize;
 
-use super::{ComposeError, Decision, day, one_line, own_address, payload, point_in_time, rendered};
+use super::{
+    ComposeError, Decision, Skip, day, one_line, own_address, payload, point_in_time, rendered,
+};
 use crate::accounts;
 use crate::app::App;
 use crate::db::DbError;
@@ -49,16 +51,16 @@ pub(super) async fn assigned(
         })
         .await?;
     let Some(task) = task.filter(|task| task.deleted_at.is_none()) else {
-        return Ok(Decision::Skip("the task is gone"));
+        return Ok(Decision::Skip(Skip::TaskGone));
     };
     if !task.enabled {
-        return Ok(Decision::Skip("the task is disabled"));
+        return Ok(Decision::Skip(Skip::TaskDisabled));
     }
     if task.assignee_id != Some(recipient.id) {
-        return Ok(Decision::Skip("the task is somebody else's by now"));
+        return Ok(Decision::Skip(Skip::Reassigned));
     }
     if is_muted {
-        return Ok(Decision::Skip("the recipient muted the task"));
+        return Ok(Decision::Skip(Skip::Muted));
     }
     let words = TaskAssignedWords {
         recipient: one_line(&recipient.name),
@@ -78,5 +80,6 @@ pub(super) async fn assigned(
         words: rendered(app, "task_assigned", &words)?,
         to_name: recipient.name,
         to_address,
+        proves_address: false,
     })
 }

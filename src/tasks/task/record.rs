@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
 use crate::events::{self, Event, Log};
 use crate::graphql::Kind;
-use crate::notifications;
 use crate::tasks::watcher;
+use crate::{notifications, sink};
 
 /// One task, before and after.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ pub async fn write(
     let words = reworded.map(|changed| task_words::Model::of(&changed.after));
     store::index_words(tx, words.collect()).await?;
     notifications::enqueue_dispatch(app, tx, record.mails).await?;
+    sink::enqueue(app, tx, record.log.ids()).await?;
     record.log.write(tx, &app.bus).await
 }
 

@@ -53,7 +53,8 @@ impl TaskSubscription {
         };
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
-        let entries = app.feed.follow(stream, start).await?;
+        // On the heap: what began it has its room for as long as it lasts.
+        let entries = Box::pin(app.feed.follow(stream, start)).await?;
         let events = entries.then(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
             // On the heap, for the time it takes: a subscription mostly waits.

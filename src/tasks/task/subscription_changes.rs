@@ -115,8 +115,8 @@ impl TaskChangeSubscription {
             Some(text) => Start::After(Cursor::decode(&text).ok_or(FollowError::BadCursor)?),
         };
         let app = ctx.app().clone();
-        let stream = stream_of(&app, &viewer, subject).await?;
-        let entries = app.feed.follow(stream, start).await?;
+        let stream = Box::pin(stream_of(&app, &viewer, subject)).await?;
+        let entries = Box::pin(app.feed.follow(stream, start)).await?;
         let events = entries.filter_map(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
             // On the heap, for the time it takes: a subscription mostly waits.

@@ -103,7 +103,7 @@ impl Connection {
             .seats
             .take(Holder::of(&Caller::Anonymous, client.address))
         else {
-            return bid(wire, End::Close(Close::Overloaded), patience).await;
+            return Box::pin(bid(wire, End::Close(Close::Overloaded), patience)).await;
         };
         let mut connection = Self::new(edge, wire, seat, client);
         let end = loop {
@@ -113,7 +113,8 @@ impl Connection {
         };
         // The operations end here, and the seat is kept until the client has taken notice.
         let (wire, seat) = connection.into_parts();
-        bid(wire, end, patience).await;
+        // On the heap: a socket lives long and says goodbye once.
+        Box::pin(bid(wire, end, patience)).await;
         drop(seat);
     }
 

@@ -195,6 +195,7 @@ export async function name(id: string): Promise<string> {
     case "TaskChange":
       return `${node.field}: ${node.from ?? ""} → ${node.to ?? ""}`;
     case "Artist":
+    case "Job":
     case "Session":
       return node.__typename;
     case undefined:

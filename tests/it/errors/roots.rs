@@ -21,6 +21,19 @@ use Who::{Anybody, SignedIn};
 pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ("query", "artist", SignedIn, "artist(id: $artist) { id }"),
     ("query", "artists", SignedIn, "artists { totalCount }"),
+    (
+        "query",
+        "job",
+        SignedIn,
+        "job(id: \"job_01h455vb4pex5vsknk084sn02q\") { id }",
+    ),
+    (
+        "query",
+        "jobStatistics",
+        SignedIn,
+        "jobStatistics { queues { readyCount } }",
+    ),
+    ("query", "jobs", SignedIn, "jobs { totalCount }"),
     ("query", "labels", SignedIn, "labels { totalCount }"),
     ("query", "node", SignedIn, "node(id: $task) { id }"),
     ("query", "nodes", SignedIn, "nodes(ids: [$task]) { id }"),
@@ -33,6 +46,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ("query", "project", SignedIn, "project(id: $project) { id }"),
     ("query", "projects", SignedIn, "projects { totalCount }"),
     ("query", "sessions", SignedIn, "sessions { totalCount }"),
+    (
+        "query",
+        "suppressions",
+        SignedIn,
+        "suppressions { nodes { address } }",
+    ),
     ("query", "task", SignedIn, "task(id: $task) { id }"),
     ("query", "tasks", SignedIn, "tasks { totalCount }"),
     ("query", "user", SignedIn, "user(id: $user) { id }"),
@@ -142,6 +161,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "discardJob",
+        SignedIn,
+        "discardJob(input: {id: \"job_01h455vb4pex5vsknk084sn02q\", reason: \"x\"}) { userErrors { code } }",
+    ),
+    (
+        "mutation",
         "enableTask",
         SignedIn,
         "enableTask(input: {id: $task}) { task { id } }",
@@ -173,6 +198,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
     ),
     (
         "mutation",
+        "pauseQueue",
+        SignedIn,
+        "pauseQueue(input: {queue: \"x\"}) { userErrors { code } }",
+    ),
+    (
+        "mutation",
         "refreshToken",
         Anybody,
         "refreshToken(input: {refreshToken: \"x\"}) { userErrors { code } }",
@@ -195,6 +226,12 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "removeProjectMember",
         SignedIn,
         "removeProjectMember(input: {projectId: $project, userId: $user}) { removedUserId }",
+    ),
+    (
+        "mutation",
+        "removeSuppression",
+        SignedIn,
+        "removeSuppression(input: {address: \"x@example.org\"}) { userErrors { code } }",
     ),
     (
         "mutation",
@@ -225,6 +262,24 @@ pub const ROOTS: &[(&str, &str, Who, &str)] = &[
         "restoreTask",
         SignedIn,
         "restoreTask(input: {id: $task}) { task { id } }",
+    ),
+    (
+        "mutation",
+        "resumeQueue",
+        SignedIn,
+        "resumeQueue(input: {queue: \"x\"}) { userErrors { code } }",
+    ),
+    (
+        "mutation",
+        "retryJob",
+        SignedIn,
+        "retryJob(input: {id: \"job_01h455vb4pex5vsknk084sn02q\"}) { userErrors { code } }",
+    ),
+    (
+        "mutation",
+        "retryJobs",
+        SignedIn,
+        "retryJobs(input: {}) { userErrors { code } }",
     ),
     (
         "mutation",

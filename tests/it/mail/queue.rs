@@ -68,6 +68,7 @@ fn runner(app: &TestApp, handler: Handler) -> Runner {
 
 async fn enqueue(app: &TestApp, kind: &'static str) {
     let job = NewJob {
+        queue: jobs::DEFAULT_QUEUE,
         kind,
         payload: json!({}),
         dedupe_key: kind.to_owned(),
@@ -168,6 +169,65 @@ async fn a_job_that_takes_its_worker_down_three_times_is_dead_and_others_flow(
     assert_eq!(dead[0].lease_owner, None);
 }
 
+/// After the first crash nobody knows which of them did it.
+#[rstest]
+#[tokio::test]
+async fn jobs_beside_the_one_that_takes_its_worker_down_are_done(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = TestApp::start(mode).await;
+    for kind in ["one", "deadly", "two", "three"] {
+        enqueue(&app, kind).await;
+    }
+    let (told, mut begun) = mpsc::unbounded_channel();
+    for (life, last) in ["three", "deadly", "deadly", "three"].iter().enumerate() {
+        let (told, db) = (told.clone(), app.app.db.clone());
+        let runner = runner(
+            &app,
+            handler(move |claimed| {
+                let (told, db) = (told.clone(), db.clone());
+                async move {
+                    told.send(claimed.job.kind.clone()).unwrap();
+                    if life == 0 || claimed.job.kind == "deadly" {
+                        std::future::pending::<()>().await;
+                    }
+                    let claimed = &claimed;
+                    db.write(|tx| async move { jobs::finish(&tx, claimed).await })
+                        .await?;
+                    Ok(Outcome::Finished)
+                }
+            }),
+        );
+        let lifecycle = Lifecycle::default();
+        let worker = tokio::spawn(runner.run(lifecycle.clone()));
+        let mut seen = Vec::new();
+        while seen.last().map(String::as_str) != Some(*last) {
+            seen.push(begun.recv().await.unwrap());
+        }
+        let expected: &[&str] = match life {
+            0 => &["one", "deadly", "two", "three"],
+            1 => &["one", "deadly"],
+            2 => &["deadly"],
+            _ => &["two", "three"],
+        };
+        assert_eq!(seen, expected, "life {life}");
+        if life == 3 {
+            lifecycle.draining.cancel();
+            worker.await.unwrap();
+        } else {
+            worker.abort();
+            assert!(worker.await.unwrap_err().is_cancelled());
+        }
+        app.clock.advance(TimeDelta::seconds(61));
+    }
+    for kind in ["one", "two", "three"] {
+        let done = only_job(&app, kind).await;
+        assert_eq!((done.state, done.crash_count), (job::State::Done, 1));
+    }
+    let dead = only_job(&app, "deadly").await;
+    assert_eq!((dead.state, dead.crash_count), (job::State::Dead, 3));
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_job_of_an_unknown_kind_is_kept_for_a_newer_version(
@@ -242,7 +302,9 @@ async fn a_worker_that_is_kept_busy_by_hints_still_takes_jobs_of_vanished_ones_b
     });
     app.clock.advance(TimeDelta::seconds(61));
     let again = timeout(PATIENCE, begun.recv()).await;
-    assert!(again.expect("an expired lease is noticed").is_some());
+    let again = again.expect("an expired lease is noticed").unwrap();
+    // Nobody vanished.
+    assert_eq!(only_job(&app, &again).await.crash_count, 0);
     hints.abort();
     busy.abort();
 }

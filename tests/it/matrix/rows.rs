@@ -43,12 +43,14 @@ pub const ARTIST: [Outcome; 6] = [Unsigned, Unknown, Done, Unknown, Unknown, Unk
 pub const OWNER_OF_WHAT_ALL_SEE: [Outcome; 6] = [Unsigned, No, No, No, Done, Done];
 /// What the owner said: administrators see it, and change no words of others.
 pub const AUTHOR: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Done, No];
+/// For all but administrators it does not exist.
+pub const UNSEEN_BUT_BY_ADMINS: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Unknown, Done];
 pub const ADMINS: [Outcome; 6] = [Unsigned, No, No, No, No, Done];
 
 /// The operation, the field, what comes of it for each caller, and what is asked. `$task` is a new
 /// task of the owner's, `$project` a new project of theirs, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
 /// else is about, `$comment` a comment of the owner's on a task of theirs, `$change` a change of it,
-/// `$label` a label of the owner's, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
+/// `$label` a label of the owner's, `$job` a job that waits, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
 pub type Row = (&'static str, &'static str, [Outcome; 6], &'static str);
 
 #[rustfmt::skip]
@@ -66,6 +68,7 @@ pub const ROWS: &[Row] = &[
     ("query", "project", OWNER, "project(id: $project) { id }"),
     ("query", "projects", SIGNED_IN, "projects { totalCount }"),
     ("query", "sessions", SIGNED_IN, "sessions { totalCount }"),
+    ("query", "suppressions", ADMINS, "suppressions { nodes { address } }"),
     ("query", "task", OWNER, "task(id: $task) { id }"),
     ("query", "tasks", SIGNED_IN, "tasks { totalCount }"),
     ("query", "user", SIGNED_IN, "user(id: $user) { id }"),
@@ -101,6 +104,7 @@ pub const ROWS: &[Row] = &[
     ("mutation", "removeProjectMember", [Unsigned, Unknown, Unknown, Unknown, Told, Told], "removeProjectMember(input: {projectId: $project, userId: $user}) { userErrors { code } }"),
     ("mutation", "requestEmailChange", TOLD_WHEN_SIGNED_IN, "requestEmailChange(input: {newEmail: \"x@example.org\", password: \"x\"}) { userErrors { code } }"),
     ("mutation", "requestPasswordReset", ANYBODY, "requestPasswordReset(input: {identifier: \"owner\"}) { userErrors { code } }"),
+    ("mutation", "removeSuppression", ADMINS, "removeSuppression(input: {address: \"x@example.org\"}) { userErrors { code } }"),
     ("mutation", "resendVerification", SIGNED_IN, "resendVerification { userErrors { code } }"),
     ("mutation", "resetPassword", ANYBODY_IS_TOLD, "resetPassword(input: {token: \"x\", newPassword: \"x\"}) { userErrors { code } }"),
     ("mutation", "restoreTask", OWNER, "restoreTask(input: {id: $task}) { userErrors { code } }"),
@@ -136,5 +140,15 @@ pub const ROWS: &[Row] = &[
     ("mutation", "updateComment", AUTHOR, "updateComment(input: {id: $comment, body: \"y\"}) { userErrors { code } }"),
     ("mutation", "updateLabel", OWNER_OF_WHAT_ALL_SEE, "updateLabel(input: {id: $label, color: \"#000000\"}) { userErrors { code } }"),
     ("mutation", "watchTask", OWNER, "watchTask(input: {taskId: $task}) { userErrors { code } }"),
+    ("query", "job", ADMINS, "job(id: $job) { id delivery { state } }"),
+    ("query", "jobStatistics", ADMINS, "jobStatistics { queues { readyCount } }"),
+    ("query", "jobs", ADMINS, "jobs { totalCount nodes { id } }"),
+    ("query", "node", UNSEEN_BUT_BY_ADMINS, "node(id: $job) { id }"),
+    ("query", "nodes", UNSEEN_BUT_BY_ADMINS, "nodes(ids: [$job]) { id }"),
+    ("mutation", "discardJob", ADMINS, "discardJob(input: {id: $job, reason: \"x\"}) { userErrors { code } }"),
+    ("mutation", "pauseQueue", ADMINS, "pauseQueue(input: {queue: \"default\"}) { userErrors { code } }"),
+    ("mutation", "resumeQueue", ADMINS, "resumeQueue(input: {queue: \"default\"}) { userErrors { code } }"),
+    ("mutation", "retryJob", ADMINS, "retryJob(input: {id: $job}) { userErrors { code } }"),
+    ("mutation", "retryJobs", ADMINS, "retryJobs(input: {}) { userErrors { code } }"),
     ("subscription", "taskAssigned", SIGNED_IN, "taskAssigned { cursor task { title } }"),
 ];

@@ -140,10 +140,11 @@ impl TestApp {
 
     /// Does every job that is due, and what those cause. Answers how many there were.
     pub async fn work(&self) -> usize {
-        worker::runner(&self.app)
-            .run_until_idle()
-            .await
-            .expect("the jobs run")
+        let mut done = 0;
+        for runner in worker::runners(&self.app) {
+            done += runner.run_until_idle().await.expect("the jobs run");
+        }
+        done
     }
 
     /// Takes all places in which passwords are hashed, until what is answered is dropped: whoever logs in
@@ -298,7 +299,7 @@ async fn migrated_database() -> TestDatabase {
             .await
             .expect("PostgreSQL answers");
         db.migrate_up().await.expect("the changes apply");
-        db.close().await;
+        db.close(PATIENCE).await;
     })
     .await
 }

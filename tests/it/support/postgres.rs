@@ -258,7 +258,7 @@ fn run(program: &Path, user: Option<(u32, u32)>, port: u16) -> Result<ServerProc
 
 /// The server executable beside the `initdb` on PATH, or of the newest version where Debian
 /// keeps them, which is not on PATH.
-fn find_postgres() -> PathBuf {
+pub fn find_postgres() -> PathBuf {
     let debian = || {
         let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
         let newest = versions
@@ -280,7 +280,7 @@ fn find_postgres() -> PathBuf {
 }
 
 /// `PostgreSQL` refuses to run as root; then it runs as the user `postgres`.
-fn user_to_run_as() -> Option<(u32, u32)> {
+pub fn user_to_run_as() -> Option<(u32, u32)> {
     use std::os::unix::fs::MetadataExt;
     let probe = tempfile::tempfile().expect("a temporary file can be made");
     let uid = probe.metadata().expect("a file has an owner").uid();

@@ -6,6 +6,7 @@ mod session;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -40,15 +41,47 @@ pub struct SmtpOptions {
     pub auth: Option<(String, String)>,
 }
 
+/// A moment of the dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The greeting.
+    Greeting,
+    /// The answer to EHLO.
+    Ehlo,
+    /// The answer to AUTH.
+    Auth,
+    /// The answer to MAIL FROM.
+    Mail,
+    /// The answer to RCPT TO.
+    Rcpt,
+    /// The answer to DATA.
+    Data,
+    /// The answer to the complete mail, which is not kept.
+    Dot,
+}
+
+/// What the server does instead of its usual answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers so.
+    Say(u16, &'static str),
+    /// Closes the connection.
+    Drop,
+    /// Says nothing.
+    Hang,
+    /// Says an endless line, a byte a second.
+    Drip,
+}
+
 /// What the server does with one attempt to send a mail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
+    /// Fails at this moment.
+    At(Step, Fault),
     /// Takes the mail.
     Accept,
     /// Greets with 421 and closes the connection.
     Unavailable,
-    /// Answers MAIL FROM so.
-    RejectMail(u16, &'static str),
     /// Answers every RCPT TO so.
     RejectRcpt(u16, &'static str),
     /// Answers the complete mail so.
@@ -63,6 +96,8 @@ pub enum Behaviour {
     DropAfterDot,
     /// Keeps the complete mail but closes the connection instead of saying so.
     AcceptThenDrop,
+    /// Keeps the complete mail, says so, and closes the connection.
+    AcceptThenLeave,
     /// Does not greet until [`SmtpServer::release`].
     StallGreeting,
     /// Keeps the complete mail, but does not say so until [`SmtpServer::release`].
@@ -87,7 +122,7 @@ pub struct Received {
 /// An attempt that the server let fail, or has stalled.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// The answer that ended it, or `dropped`, `stalled` or `client left`.
+    /// The answer that ended it, or `dropped`, `stalled` (and then `released`) or `client left`.
     pub reason: String,
 }
 
@@ -97,6 +132,7 @@ struct Shared {
     /// The next behaviours, and the one for when there are none.
     script: Mutex<(VecDeque<Behaviour>, Behaviour)>,
     mails: Mutex<Vec<Received>>,
+    failures: AtomicUsize,
     new_mail: mpsc::UnboundedSender<Received>,
     new_attempt: mpsc::UnboundedSender<Attempt>,
     releases: watch::Sender<u64>,
@@ -126,6 +162,7 @@ impl SmtpServer {
             acceptor,
             script: Mutex::new((VecDeque::new(), Behaviour::Accept)),
             mails: Mutex::default(),
+            failures: AtomicUsize::new(0),
             new_mail,
             new_attempt,
             releases: watch::Sender::new(0),
@@ -187,6 +224,11 @@ impl SmtpServer {
     /// Lets every connection go on that is stalled now.
     pub fn release(&self) {
         self.shared.releases.send_modify(|count| *count += 1);
+    }
+
+    /// How many attempts failed or were stalled so far.
+    pub fn failures(&self) -> usize {
+        self.shared.failures.load(Ordering::Relaxed)
     }
 
     /// All mails kept so far.

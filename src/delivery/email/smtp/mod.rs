@@ -14,7 +14,7 @@ mod server;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{self, Duration};
 
 use lettre::Message;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout};
 
 use super::TransportError;
 use crate::delivery::Outcome;
+use crate::failpoint::{self, Point};
 use crate::settings::MailSettings;
 use outcome::{Failure, Stage};
 use server::Server;
@@ -71,9 +72,9 @@ impl Smtp {
     }
 
     /// Sends the mail, once. Everything together, also the waiting for a free connection, ends at the time limit.
-    pub(super) async fn send(&self, mail: &Message) -> Outcome {
+    pub(super) async fn send(&self, mail: &Message, until: time::Instant) -> Outcome {
         let mut stage = Stage::Waiting;
-        let sent = timeout(self.timeout, self.attempt(mail, &mut stage)).await;
+        let sent = timeout(self.timeout, self.attempt(mail, until, &mut stage)).await;
         match sent.unwrap_or(Err(Failure::TimedOut(self.timeout))) {
             Ok(answer) => self.server.sent(&answer),
             Err(failure) => self.server.failed(&failure, stage),
@@ -96,11 +97,16 @@ impl Smtp {
         }
     }
 
-    async fn attempt(&self, mail: &Message, stage: &mut Stage) -> Result<Response, Failure> {
+    async fn attempt(
+        &self,
+        mail: &Message,
+        until: time::Instant,
+        stage: &mut Stage,
+    ) -> Result<Response, Failure> {
         // The semaphore is never closed, so this cannot fail.
         let permit = self.permits.clone().acquire_owned().await;
         let mut connection = self.take(stage).await?;
-        let answer = dialogue(&mut connection, mail, stage).await;
+        let answer = dialogue(&mut connection, mail, until, stage).await;
         match &answer {
             Ok(_) => self.keep(connection),
             // The server has answered, so it is told that we leave. Beside, not before, what it said is passed on: the
@@ -165,11 +171,23 @@ fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
 }
 
 /// The commands of one mail (RFC 5321 section 3.3). `stage` always names the one whose answer is awaited.
+///
+/// The time limit cannot see to `until`: after a process was stopped for a while, the answer that came meanwhile is
+/// looked at before the clock is.
 async fn dialogue(
     connection: &mut AsyncSmtpConnection,
     mail: &Message,
+    until: time::Instant,
     stage: &mut Stage,
 ) -> Result<Response, Failure> {
+    let in_time = || {
+        let is_over = time::Instant::now() >= until;
+        if is_over {
+            Err(Failure::TooLate)
+        } else {
+            Ok(())
+        }
+    };
     let envelope = mail.envelope();
     let bytes = mail.formatted();
     *stage = Stage::Sender;
@@ -198,15 +216,20 @@ async fn dialogue(
             .command(Rcpt::new(to.clone(), Vec::new()))
             .await?;
     }
+    failpoint::dies(Point::BeforeData, &"");
     *stage = Stage::Data;
+    in_time()?;
     let answer = connection.command(Data).await?;
     if !answer.has_code(354) {
         return Err(Failure::Confused(answer.code()));
     }
+    // Whoever leaves here has to close the connection: the server waits for the mail.
+    in_time()?;
     *stage = Stage::Content;
     let answer = connection.message(&bytes).await?;
     if !answer.is_positive() || answer.has_code(354) {
         return Err(Failure::Confused(answer.code()));
     }
+    failpoint::dies(Point::AfterAnswer, &"");
     Ok(answer)
 }

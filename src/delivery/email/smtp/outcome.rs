@@ -1,18 +1,23 @@
 //! From what a mail server answered, or did not answer, to an [`Outcome`].
 //!
-//! Who is to blame for a 5xx is told by the command it answers, and where that is not enough by its code:
+//! Whom a 5xx is about is told by the command it answers, by its code, and by its enhanced code (RFC 3463) if there is one:
 //!
 //! | answer | to | outcome |
 //! |---|---|---|
-//! | 530, 534, 535, 538 | any | refused: sign-in or encryption |
+//! | 534, 535, 538; 530 before RCPT | any | refused: sign-in or encryption |
 //! | any 5xx | greeting, EHLO, STARTTLS, AUTH, MAIL | refused |
-//! | 500, 502, 503, 504, 555 | RCPT, DATA, content | refused: the server does not understand us |
-//! | 554 | RCPT | refused ("relay access denied"), unless its enhanced code (RFC 3463) is about the mailbox: 5.1, 5.2 |
+//! | 5.1.7, 5.1.8, 5.2.252, 5.4.5, 5.7.60: the sender's address, the quota of our account | any | refused |
+//! | 5.1.0, 5.2.1: some address, a mailbox that takes nothing at the moment | RCPT, DATA, content | retried |
+//! | 5.1.x else: the recipient's address | RCPT, DATA, content | no recipient |
+//! | 551, 553, 556 without an enhanced code | RCPT | no recipient |
+//! | 530 ("sign in for that one"), 500, 502, 503, 504, 555, 554 ("relay access denied"), 550 without an enhanced code, 5.7.x | RCPT | retried |
+//! | 500, 502, 503, 504, 555 | DATA, content | retried |
 //! | any other 5xx | RCPT, DATA, content | rejected |
 //!
-//! What cannot be told apart: a 550 to RCPT is "no such user" on most servers, but "you may not send there" on some; a
-//! 550 or 554 to the content is this mail's text or our reputation. Both count as rejected, since a wrong guess the other
-//! way would stop everybody's mail.
+//! Refused stops everybody's mail until it is put right, so it takes an answer that cannot be about one mail. No recipient
+//! stops all later mail to somebody, so it takes an answer that says so: a 550 without an enhanced code is "no such user" on
+//! most servers, but "you may not send there" on some, and a server that is set up wrongly says it of everybody. What may be
+//! about us or about the recipient is tried again until the mail is given up by its age.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -24,6 +29,7 @@ use lettre::transport::smtp::response::{Code, Response};
 
 use super::server::Server;
 use crate::delivery::Outcome;
+use crate::text::is_unseen;
 
 /// How long a server that greylists wants to be left alone, at least (RFC 6647 section 2.1 finds minutes to be usual).
 const GREYLISTED: Duration = Duration::from_mins(5);
@@ -81,6 +87,8 @@ pub(super) enum Failure {
     },
     /// The time is over.
     TimedOut(Duration),
+    /// Somebody else may be sending the mail by now.
+    TooLate,
 }
 
 impl From<Error> for Failure {
@@ -95,7 +103,7 @@ impl Failure {
         match self {
             Self::Smtp(error) => error.status().is_some_and(|code| u16::from(code) != 421),
             Self::Confused(_) | Self::NoUtf8 { .. } => true,
-            Self::TimedOut(_) => false,
+            Self::TimedOut(_) | Self::TooLate => false,
         }
     }
 }
@@ -116,25 +124,31 @@ impl Server {
         match failure {
             Failure::NoUtf8 { recipient: true } => Outcome::Rejected { reason },
             Failure::NoUtf8 { recipient: false } => Outcome::Refused { reason },
-            Failure::Confused(_) | Failure::TimedOut(_) => Outcome::Retry {
+            Failure::Confused(_) | Failure::TimedOut(_) | Failure::TooLate => Outcome::Retry {
                 after: None,
                 reason,
             },
             Failure::Smtp(error) => match error.status().map(u16::from) {
-                Some(450 | 451) => Outcome::Retry {
-                    after: Some(GREYLISTED),
+                Some(code @ 500..) => match whose(code, stage, &root(error).to_string()) {
+                    Blame::Us => Outcome::Refused { reason },
+                    Blame::Address => Outcome::NoRecipient { reason },
+                    Blame::Message => Outcome::Rejected { reason },
+                    Blame::Unclear => Outcome::Retry {
+                        after: None,
+                        reason,
+                    },
+                },
+                Some(code) => Outcome::Retry {
+                    after: is_greylisting(code, stage, &root(error).to_string())
+                        .then_some(GREYLISTED),
                     reason,
                 },
-                Some(code @ 500..) if is_ours(code, stage, &root(error).to_string()) => {
-                    Outcome::Refused { reason }
-                }
-                Some(500..) => Outcome::Rejected { reason },
                 // What the library itself finds wrong: STARTTLS or a way to sign in is not offered.
                 None if error.is_client() || error.is_tls() || tls_error(error).is_some() => {
                     Outcome::Refused { reason }
                 }
-                // 4xx, the network, or an answer that is no SMTP.
-                _ => Outcome::Retry {
+                // The network, or an answer that is no SMTP.
+                None => Outcome::Retry {
                     after: None,
                     reason,
                 },
@@ -155,7 +169,9 @@ impl Server {
                         )
                     }
                     Some(error) => format!("TLS: {error}"),
-                    None => root(error).to_string(),
+                    // The library quotes what it could not read.
+                    None if error.is_response() => "the answer is no SMTP".to_owned(),
+                    None => self.clean(&root(error).to_string()),
                 },
             },
             Failure::Confused(code) => format!("the answer {code} does not fit"),
@@ -166,6 +182,7 @@ impl Server {
                 format!("no connection became free within {} s", limit.as_secs())
             }
             Failure::TimedOut(limit) => format!("not done within {} s", limit.as_secs()),
+            Failure::TooLate => "the lease ended before the mail was handed over".to_owned(),
         };
         format!("{what} ({stage})")
     }
@@ -178,20 +195,57 @@ impl Server {
             text = text.replace(secret, "***");
         }
         let text = hide_addresses(&text);
-        let words = text.split(|c: char| c.is_control() || c == ' ');
+        let words = text.split(|c: char| c.is_control() || c.is_whitespace() || is_unseen(c));
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         words.join(" ").chars().take(MAX_TEXT).collect()
     }
 }
 
-/// Whether a 5xx is about us and not about this recipient or mail. See the table above.
-fn is_ours(code: u16, stage: Stage, text: &str) -> bool {
-    match (code, stage) {
-        (530 | 534 | 535 | 538 | 500 | 502 | 503 | 504 | 555, _) => true,
-        (554, Stage::Recipient) => !text.starts_with("5.1.") && !text.starts_with("5.2."),
-        (_, Stage::Recipient | Stage::Data | Stage::Content) => false,
-        _ => true,
+/// Whom a 5xx is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blame {
+    Us,
+    Address,
+    Message,
+    /// Us or the recipient.
+    Unclear,
+}
+
+/// See the table above.
+fn whose(code: u16, stage: Stage, text: &str) -> Blame {
+    let enhanced = enhanced(text);
+    match (code, stage, enhanced) {
+        (530, Stage::Recipient | Stage::Data | Stage::Content, _) => Blame::Unclear,
+        (530 | 534 | 535 | 538, ..) | (_, _, Some((1, 7 | 8) | (2, 252) | (4, 5) | (7, 60))) => {
+            Blame::Us
+        }
+        (_, Stage::Recipient | Stage::Data | Stage::Content, Some((1, 0) | (2, 1)))
+        | (_, Stage::Recipient, Some((7, _)))
+        | (550, Stage::Recipient, None) => Blame::Unclear,
+        (_, Stage::Recipient | Stage::Data | Stage::Content, Some((1, _)))
+        | (551 | 553 | 556, Stage::Recipient, None) => Blame::Address,
+        (500 | 502 | 503 | 504 | 555, Stage::Recipient | Stage::Data | Stage::Content, _) => {
+            Blame::Unclear
+        }
+        // Also about the mailbox (5.2), when it is full or takes no mail so large.
+        (554, Stage::Recipient, subject) if !matches!(subject, Some((2, _))) => Blame::Unclear,
+        (_, Stage::Recipient | Stage::Data | Stage::Content, _) => Blame::Message,
+        _ => Blame::Us,
     }
+}
+
+/// Subject and detail of the enhanced code of a 5xx: (1, 7) of `5.1.7 …`.
+fn enhanced(text: &str) -> Option<(u16, u16)> {
+    let code = text.strip_prefix("5.")?.split([' ', '\n']).next()?;
+    let (subject, detail) = code.split_once('.')?;
+    Some((subject.parse().ok()?, detail.parse().ok()?))
+}
+
+/// Whether a 4xx asks to be left alone for a while: most say 450 or 451, some only by the enhanced code that it is a
+/// policy (4.7). At sign-in the same code is a passing failure of theirs.
+fn is_greylisting(code: u16, stage: Stage, text: &str) -> bool {
+    let is_policy = text.starts_with("4.7.") && !matches!(stage, Stage::StartTls | Stage::SignIn);
+    matches!(code, 450 | 451) || is_policy
 }
 
 /// The innermost error: the text of a negative answer, or what the system said.
@@ -291,28 +345,60 @@ mod tests {
 
     #[test]
     fn whom_a_refusal_is_about() {
-        let about_us = [
-            (535, Stage::SignIn),
-            (554, Stage::Connect),
-            (521, Stage::Connect),
-            (530, Stage::Sender),
-            (530, Stage::Recipient),
-            (550, Stage::Sender),
-            (553, Stage::Sender),
-            (554, Stage::Sender),
-            (554, Stage::Recipient),
-            (503, Stage::Data),
-            (500, Stage::Content),
-        ];
-        for (code, stage) in about_us {
-            assert!(is_ours(code, stage, "5.7.1 No"), "{code} {stage}");
+        use Blame::{Address, Message, Unclear, Us};
+        use Stage::{Connect, Content, Data, Recipient, Sender, SignIn};
+        for (code, stage, text, blame) in [
+            (535, SignIn, "5.7.8 No", Us),
+            (554, Connect, "No", Us),
+            (521, Connect, "No", Us),
+            (530, Sender, "5.7.1 No", Us),
+            (530, Recipient, "5.7.1 No", Unclear),
+            (550, Sender, "5.1.1 No", Us),
+            (553, Sender, "No", Us),
+            (554, Sender, "No", Us),
+            (550, Recipient, "5.1.8 No such domain of a sender", Us),
+            (550, Recipient, "5.1.1 No", Address),
+            (554, Recipient, "5.1.1 No", Address),
+            (556, Recipient, "5.1.10 No", Address),
+            (550, Recipient, "5.1.0 Sender rejected", Unclear),
+            (550, Recipient, "5.2.1 Disabled", Unclear),
+            (550, Recipient, "5.4.5 Quota of a day", Us),
+            (550, Content, "5.7.60 Not you", Us),
+            (550, Content, "5.1.1\nNo", Address),
+            (551, Recipient, "No", Address),
+            (553, Recipient, "No", Address),
+            (556, Recipient, "No", Address),
+            (553, Recipient, "5.7.1 No", Unclear),
+            (550, Recipient, "No", Unclear),
+            (550, Recipient, "5.7.1 No", Unclear),
+            (552, Recipient, "5.2.2 Full", Message),
+            (554, Recipient, "5.2.2 Full", Message),
+            (501, Recipient, "No", Message),
+            (552, Content, "5.3.4 Too large", Message),
+            (554, Content, "5.7.1 Spam", Message),
+            (554, Data, "No valid recipients", Message),
+            (550, Content, "No", Message),
+            (554, Recipient, "5.7.1 Relay access denied", Unclear),
+            (554, Recipient, "No", Unclear),
+            (503, Data, "No", Unclear),
+            (500, Content, "No", Unclear),
+        ] {
+            assert_eq!(whose(code, stage, text), blame, "{code} {text} {stage}");
         }
-        for code in [501, 521, 550, 551, 552, 553, 556] {
-            assert!(!is_ours(code, Stage::Recipient, "No"), "{code}");
+    }
+
+    #[test]
+    fn who_wants_to_be_left_alone() {
+        for (code, stage, text, wants) in [
+            (450, Stage::Recipient, "No", true),
+            (451, Stage::Content, "4.3.0 No", true),
+            (452, Stage::Recipient, "4.7.1 No", true),
+            (421, Stage::Connect, "4.7.0 Too much", true),
+            (452, Stage::Recipient, "4.2.2 Full", false),
+            (421, Stage::Connect, "4.3.2 No", false),
+            (454, Stage::SignIn, "4.7.0 No", false),
+        ] {
+            assert_eq!(is_greylisting(code, stage, text), wants, "{code} {text}");
         }
-        for code in [550, 552, 554] {
-            assert!(!is_ours(code, Stage::Content, "5.7.1 No"), "{code}");
-        }
-        assert!(!is_ours(554, Stage::Recipient, "5.1.1 No such user"));
     }
 }

@@ -271,6 +271,9 @@ mod tests {
                 mailbox_folder: std::path::PathBuf::new(),
                 timeout_seconds: 1,
                 give_up_hours: 1,
+                max_per_minute: 0,
+                probe_base_seconds: 30,
+                probe_cap_seconds: 600,
             };
             let server = Server::new(&settings, "example.org").unwrap();
             assert_eq!(server.encryption, encryption, "{url}");

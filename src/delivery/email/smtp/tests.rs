@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use rustls::pki_types::PrivateKeyDer;
@@ -116,6 +116,9 @@ fn settings(url: &str) -> MailSettings {
         mailbox_folder: PathBuf::new(),
         timeout_seconds: 5,
         give_up_hours: 72,
+        max_per_minute: 0,
+        probe_base_seconds: 30,
+        probe_cap_seconds: 600,
     }
 }
 
@@ -131,13 +134,18 @@ fn message() -> EmailMessage {
     }
 }
 
+/// No lease ends within a test.
+fn later() -> Instant {
+    Instant::now() + Duration::from_hours(1)
+}
+
 /// Sends one mail to a server that follows the script.
 async fn send(script: Script) -> Outcome {
     let server = Responder::start(script).await;
     let url = format!("smtp://user:s3cret@127.0.0.1:{}", server.port);
     EmailTransport::new(&settings(&url))
         .unwrap()
-        .send(&message())
+        .send(&message(), later())
         .await
 }
 
@@ -149,7 +157,10 @@ async fn connections_are_used_again_and_the_answer_is_kept() {
     assert_eq!(transport.check().await, Ok(()));
     for _ in 0..3 {
         let detail = Some("250 2.0.0 queued as 17".to_owned());
-        assert_eq!(transport.send(&message()).await, Outcome::Sent { detail });
+        assert_eq!(
+            transport.send(&message(), later()).await,
+            Outcome::Sent { detail }
+        );
     }
     assert_eq!(server.saw("(connected)"), 1);
     assert_eq!(server.saw("EHLO sender.example"), 1);
@@ -164,7 +175,7 @@ async fn no_more_connections_than_allowed() {
     let url = format!("smtp://localhost:{}", server.port);
     let transport = EmailTransport::new(&settings(&url)).unwrap();
     let message = message();
-    let send = || transport.send(&message);
+    let send = || transport.send(&message, later());
     let all = tokio::join!(send(), send(), send(), send(), send(), send());
     assert!(matches!(all.5, Outcome::Sent { .. }), "{all:?}");
     assert!(server.saw("(connected)") <= 2);
@@ -173,14 +184,25 @@ async fn no_more_connections_than_allowed() {
 
 #[tokio::test]
 async fn what_may_work_later_is_retried() {
-    let scripts: [(Script, Option<u64>); 7] = [
+    let scripts: [(Script, Option<u64>); 15] = [
         (&[("RCPT", "450 4.2.0 Greylisted")], Some(300)),
         (&[("RCPT", "451 4.7.1 Greylisted")], Some(300)),
+        (&[("RCPT", "452 4.7.1 Not so fast")], Some(300)),
+        (&[("(greeting)", "421 4.7.0 Not so fast")], Some(300)),
         (&[("RCPT", "452 4.2.2 Mailbox full")], None),
         (&[("(greeting)", "421 Busy")], None),
         (&[("MAIL", "421 Going down")], None),
         (&[("AUTH", "454 4.7.0 Cannot check now")], None),
         (&[("DATA", "250 What?")], None),
+        (&[("RCPT", "554 5.7.1 Relay access denied")], None),
+        (&[("RCPT", "503 5.5.1 MAIL first")], None),
+        (&[(".", "500 Line too long")], None),
+        (&[("RCPT", "530 5.7.0 Sign in first")], None),
+        (&[("RCPT", "550 No")], None),
+        (
+            &[("RCPT", "550-5.2.1 The account\r\n550 5.2.1 is disabled")],
+            None,
+        ),
     ];
     for (script, seconds) in scripts {
         let outcome = send(script).await;
@@ -193,13 +215,31 @@ async fn what_may_work_later_is_retried() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_recipient_or_the_mail_is_rejected() {
-    let scripts: [Script; 7] = [
+async fn who_takes_no_mail_at_all_is_no_recipient() {
+    let scripts: [Script; 6] = [
         &[("RCPT", "550 5.1.1 <ann@recipient.example>: no such user")],
         &[("RCPT", "551 5.1.6 Moved")],
-        &[("RCPT", "553 5.1.3 Bad address")],
+        &[("RCPT", "553 Bad address")],
         &[("RCPT", "556 5.1.10 Takes no mail")],
         &[("RCPT", "554 5.1.1 No such user")],
+        &[(".", "550 5.1.1 No such user")],
+    ];
+    for script in scripts {
+        let outcome = send(script).await;
+        assert!(
+            matches!(outcome, Outcome::NoRecipient { .. }),
+            "{script:?}: {outcome:?}"
+        );
+    }
+    let reason = "550 5.1.1 <address>: no such user (at RCPT)".to_owned();
+    assert_eq!(send(scripts[0]).await, Outcome::NoRecipient { reason });
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_mail_is_rejected() {
+    let scripts: [Script; 4] = [
+        &[("RCPT", "552 5.2.2 Mailbox full")],
+        &[("DATA", "554 No valid recipients")],
         &[(".", "552 5.3.4 Too large")],
         &[(".", "554 5.7.1 Looks like spam")],
     ];
@@ -210,21 +250,41 @@ async fn what_is_wrong_with_the_recipient_or_the_mail_is_rejected() {
             "{script:?}: {outcome:?}"
         );
     }
-    let reason = "550 5.1.1 <address>: no such user (at RCPT)".to_owned();
-    assert_eq!(send(scripts[0]).await, Outcome::Rejected { reason });
+}
+
+#[tokio::test]
+async fn a_mail_whose_lease_is_over_is_not_handed_over() {
+    let server = Responder::start(&[]).await;
+    let url = format!("smtp://localhost:{}", server.port);
+    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    let outcome = transport.send(&message(), Instant::now()).await;
+    let reason = "the lease ended before the mail was handed over (at DATA)".to_owned();
+    let expected = Outcome::Retry {
+        after: None,
+        reason,
+    };
+    assert_eq!(outcome, expected);
+    assert_eq!((server.saw("RCPT"), server.saw("DATA")), (1, 0));
+}
+
+#[tokio::test]
+async fn what_is_no_smtp_is_not_repeated() {
+    let outcome = send(&[("RCPT", "hello \u{1b}[2J victim@example.org")]).await;
+    let reason = "the answer is no SMTP (at RCPT)".to_owned();
+    let after = None;
+    assert_eq!(outcome, Outcome::Retry { after, reason });
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_us_is_refused() {
-    let scripts: [Script; 8] = [
+    let scripts: [Script; 7] = [
+        &[("RCPT", "550 5.1.8 No such domain")],
         &[("(greeting)", "554 5.7.1 Your host is listed")],
         &[("AUTH", "535 5.7.8 Bad password")],
         &[("AUTH", "534 5.7.9 Use another way")],
         &[("EHLO", "250 hello")],
         &[("MAIL", "530 5.7.0 Sign in first")],
         &[("MAIL", "550 5.7.1 Not as this sender")],
-        &[("RCPT", "554 5.7.1 Relay access denied")],
-        &[("RCPT", "530 5.7.0 Sign in first")],
     ];
     for script in scripts {
         let outcome = send(script).await;
@@ -258,8 +318,8 @@ async fn a_late_answer_is_never_taken_for_the_next_mails() {
         after: None,
         reason,
     };
-    assert_eq!(transport.send(&message()).await, lost);
-    assert_eq!(transport.send(&message()).await, lost);
+    assert_eq!(transport.send(&message(), later()).await, lost);
+    assert_eq!(transport.send(&message(), later()).await, lost);
     assert_eq!(server.saw("(connected)"), 2);
 }
 
@@ -273,7 +333,7 @@ async fn nobody_listens() {
         .unwrap()
         .port();
     let transport = EmailTransport::new(&settings(&format!("smtp://127.0.0.1:{port}"))).unwrap();
-    let outcome = transport.send(&message()).await;
+    let outcome = transport.send(&message(), later()).await;
     assert!(
         matches!(&outcome, Outcome::Retry { reason, .. } if reason.ends_with("(connecting)")),
         "{outcome:?}"
@@ -296,7 +356,7 @@ async fn an_address_that_is_not_ascii_needs_a_server_that_takes_it() {
         let server = Responder::start(script).await;
         let transport =
             EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
-        let outcome = transport.send(&message).await;
+        let outcome = transport.send(&message, later()).await;
         assert_eq!(
             matches!(outcome, Outcome::Sent { .. }),
             is_sent,
@@ -313,7 +373,7 @@ async fn an_address_that_is_not_ascii_needs_a_server_that_takes_it() {
     let transport =
         EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
     assert!(matches!(
-        transport.send(&message).await,
+        transport.send(&message, later()).await,
         Outcome::Sent { .. }
     ));
     assert_eq!(server.saw("RCPT TO:<ann@xn--bcher-kva.example>"), 1);
@@ -341,7 +401,7 @@ async fn certificates_are_checked() {
         settings.smtp_ca_file = ca;
         EmailTransport::new(&settings)
             .unwrap()
-            .send(&message())
+            .send(&message(), later())
             .await
     };
     let outcome = send("localhost", Some(ca.clone())).await;
@@ -360,7 +420,7 @@ async fn certificates_are_checked() {
     let url = format!("smtps://localhost:{}", server.port);
     let outcome = EmailTransport::new(&settings(&url))
         .unwrap()
-        .send(&message())
+        .send(&message(), later())
         .await;
     assert!(
         matches!(&outcome, Outcome::Refused { reason } if reason.contains("TLS")),

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Attempt, Behaviour, Received, Shared, SmtpTls, lock};
+use super::{Attempt, Behaviour, Fault, Received, Shared, SmtpTls, Step, lock};
 
 /// The largest mail the server takes.
 const MAX_SIZE: usize = 10 * 1024 * 1024;
@@ -61,36 +63,101 @@ impl Session {
         } else if self.take_if(|next| *next == Behaviour::Unavailable) {
             return self.refuse(421, "4.3.2 not now").await;
         }
-        self.reply(220, "localhost ESMTP").await?;
+        if let Some(fault) = self.fault(Step::Greeting) {
+            self.suffer(fault).await?;
+        } else {
+            self.greet().await?;
+        }
         loop {
             let line = self.line().await?;
             let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
-            match verb.to_ascii_uppercase().as_str() {
-                "EHLO" => self.ehlo().await?,
-                "HELO" => {
-                    self.greeted = true;
-                    self.reset();
-                    self.reply(250, "localhost").await?;
+            let verb = verb.to_ascii_uppercase();
+            if let Some(fault) = step(&verb).and_then(|step| self.fault(step)) {
+                self.suffer(fault).await?;
+                continue;
+            }
+            if !self.command(&verb, argument).await? {
+                return self.stream.shutdown().await;
+            }
+        }
+    }
+
+    async fn greet(&mut self) -> io::Result<()> {
+        self.reply(220, "localhost ESMTP").await
+    }
+
+    /// Answers a command; false after the last one.
+    async fn command(&mut self, verb: &str, argument: &str) -> io::Result<bool> {
+        match verb {
+            "EHLO" => self.ehlo().await?,
+            "HELO" => {
+                self.greeted = true;
+                self.reset();
+                self.reply(250, "localhost").await?;
+            }
+            "STARTTLS" if self.shared.options.tls == SmtpTls::StartTls && !self.tls => {
+                self.reply(220, "2.0.0 go ahead").await?;
+                self.start_tls().await?;
+            }
+            "AUTH" => self.auth(argument).await?,
+            "MAIL" => self.mail(argument).await?,
+            "RCPT" => self.rcpt(argument).await?,
+            "DATA" => self.data().await?,
+            "RSET" => {
+                self.reset();
+                self.reply(250, "2.0.0 ok").await?;
+            }
+            "NOOP" => self.reply(250, "2.0.0 ok").await?,
+            "QUIT" => {
+                self.reset();
+                self.reply(221, "2.0.0 bye").await?;
+                return Ok(false);
+            }
+            _ => self.reply(502, "5.5.2 unknown command").await?,
+        }
+        Ok(true)
+    }
+
+    /// What fails at this moment. The behaviours of mails wait for MAIL, and are taken there.
+    fn fault(&self, step: Step) -> Option<Fault> {
+        let found = |behaviour: &Behaviour| match behaviour {
+            Behaviour::At(at, fault) if *at == step => Some(*fault),
+            _ => None,
+        };
+        if matches!(step, Step::Rcpt | Step::Data | Step::Dot) {
+            return found(&self.behaviour);
+        }
+        let next = {
+            let script = lock(&self.shared.script);
+            script.0.front().unwrap_or(&script.1).clone()
+        };
+        let fault = found(&next)?;
+        self.take_if(|taken| *taken == next);
+        Some(fault)
+    }
+
+    /// Fails.
+    async fn suffer(&mut self, fault: Fault) -> io::Result<()> {
+        match fault {
+            Fault::Say(code @ 421, text) => self.refuse(code, text).await,
+            Fault::Say(code, text) => {
+                self.fail(code, text).await?;
+                self.reset();
+                Ok(())
+            }
+            Fault::Drop => self.leave(),
+            Fault::Hang => {
+                self.stall().await?;
+                self.leave()
+            }
+            Fault::Drip => {
+                self.tell("dripping");
+                self.send("250-").await?;
+                let mut seconds = tokio::time::interval(Duration::from_secs(1));
+                loop {
+                    seconds.tick().await;
+                    self.send("x").await?;
                 }
-                "STARTTLS" if self.shared.options.tls == SmtpTls::StartTls && !self.tls => {
-                    self.reply(220, "2.0.0 go ahead").await?;
-                    self.start_tls().await?;
-                }
-                "AUTH" => self.auth(argument).await?,
-                "MAIL" => self.mail(argument).await?,
-                "RCPT" => self.rcpt(argument).await?,
-                "DATA" => self.data().await?,
-                "RSET" => {
-                    self.reset();
-                    self.reply(250, "2.0.0 ok").await?;
-                }
-                "NOOP" => self.reply(250, "2.0.0 ok").await?,
-                "QUIT" => {
-                    self.reset();
-                    self.reply(221, "2.0.0 bye").await?;
-                    return self.stream.shutdown().await;
-                }
-                _ => self.reply(502, "5.5.2 unknown command").await?,
             }
         }
     }
@@ -198,7 +265,6 @@ impl Session {
         };
         self.from = Some(from);
         let (code, text) = match self.behaviour {
-            Behaviour::RejectMail(code, text) => (code, text),
             Behaviour::Fail535 => (535, "5.7.8 wrong user or password"),
             Behaviour::Unavailable => return self.refuse(421, "4.3.2 not now").await,
             _ => return self.reply(250, "2.1.0 ok").await,
@@ -261,6 +327,9 @@ impl Session {
         if self.behaviour == Behaviour::DropAfterDot {
             return self.leave();
         }
+        if let Some(fault) = self.fault(Step::Dot) {
+            return self.suffer(fault).await;
+        }
         let mail = Received {
             from: self.from.clone().unwrap_or_default(),
             to: self.to.clone(),
@@ -272,7 +341,18 @@ impl Session {
         drop(self.shared.new_mail.send(mail));
         match self.behaviour {
             Behaviour::AcceptThenDrop => return self.leave(),
-            Behaviour::StallAfterDot => self.stall().await?,
+            Behaviour::AcceptThenLeave => {
+                self.reset();
+                self.reply(250, "2.0.0 kept").await?;
+                return self.leave();
+            }
+            Behaviour::StallAfterDot => {
+                self.stall().await?;
+                self.reset();
+                self.reply(250, "2.0.0 kept").await?;
+                self.tell("released");
+                return Ok(());
+            }
             _ => {}
         }
         self.reset();
@@ -330,6 +410,7 @@ impl Session {
             let attempt = Attempt {
                 reason: reason.to_owned(),
             };
+            self.shared.failures.fetch_add(1, Ordering::Relaxed);
             drop(self.shared.new_attempt.send(attempt));
             self.told = self.from.is_some();
         }
@@ -373,6 +454,18 @@ impl Session {
             }
         }
     }
+}
+
+/// At which step a command is answered.
+fn step(verb: &str) -> Option<Step> {
+    Some(match verb {
+        "EHLO" => Step::Ehlo,
+        "AUTH" => Step::Auth,
+        "MAIL" => Step::Mail,
+        "RCPT" => Step::Rcpt,
+        "DATA" => Step::Data,
+        _ => return None,
+    })
 }
 
 /// The address in `FROM:<address> parameters`, or nothing if it is not of this form.

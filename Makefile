@@ -51,12 +51,20 @@ test-build: ## build all tests
 	cargo test --workspace --all-targets --locked --no-run
 
 .PHONY: test-run
+# Tests mostly wait, for databases and for each other: more of them at a time than cores.
+test-run: export RUST_TEST_THREADS ?= $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
 test-run: ## run all tests (without looking whether what they need is installed)
 	cargo test --workspace --all-targets --locked
 
 .PHONY: bench
-bench: ## measure: logins beside reads, and documents that mean harm beside a neighbour
+bench: ## measure: logins beside reads, documents that mean harm beside a neighbour, idle sockets
 	cargo bench --locked --bench main
+
+# `make chaos MINUTES=30 SEED=7 ROW=R4 MODE=sqlite SOCKETS=5000`; all may be left out.
+.PHONY: chaos
+chaos: ## prove with real faults that nothing is lost (MINUTES, SEED, ROW, MODE, SOCKETS)
+	cargo test --locked --test chaos -- $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(ROW),--row $(ROW)) $(if $(MODE),--mode $(MODE)) $(if $(SOCKETS),--sockets $(SOCKETS))
 
 .PHONY: fmt
 fmt: ## format the Rust code

@@ -11,6 +11,7 @@
 mod abuse;
 mod logins;
 mod site;
+mod sockets;
 
 #[tokio::main]
 async fn main() {
@@ -26,5 +27,8 @@ async fn main() {
     }
     if wanted("abuse") {
         abuse::run().await;
+    }
+    if wanted("sockets") {
+        sockets::run().await;
     }
 }

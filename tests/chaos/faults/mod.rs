@@ -1,0 +1,5 @@
+//! What is done to the servers.
+
+pub mod bus;
+pub mod postgres;
+pub mod proxy;

@@ -248,9 +248,10 @@ async fn what_is_around_tasks_costs_the_same_for_one_and_for_many(
             assert_eq!(node["viewerIsWatching"], true);
         }
     }
-    // Twelve, and the people, who are asked for in up to four waves.
+    // Twelve, and the people, who are asked for in up to four waves; on a busy machine another one is
+    // asked for in two. One for each task would be seven more.
     assert!(
-        costs.iter().all(|cost| (13..=16).contains(cost)),
+        costs.iter().all(|cost| (13..=18).contains(cost)),
         "{costs:?}"
     );
 }

@@ -131,6 +131,8 @@ impl Server {
             .env("TASKFLOW_LIMITS__ANONYMOUS", "off")
             .env("TASKFLOW_LIMITS__REGISTER_ADDRESS", "off")
             .env("TASKFLOW_LIMITS__CREATE_TASK", "off")
+            // Nobody reads the idle ones, so nobody would answer.
+            .env("TASKFLOW_WEBSOCKET__PING_INTERVAL_SECONDS", "3600")
             .env("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_USER", "20000")
             .env("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_ADDRESS", "20000")
             .env("TASKFLOW_SERVER__MAX_CONNECTIONS_PER_ADDRESS", "20000")

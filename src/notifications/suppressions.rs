@@ -4,8 +4,6 @@
 
 use entity::Timestamp;
 use entity::suppression::Model;
-use entity::user::Status;
-use entity::user_role::Role;
 use sea_orm::ConnectionTrait;
 
 use super::store;
@@ -45,7 +43,7 @@ pub async fn list(
     actor: Actor<'_>,
     page: &Page<String>,
 ) -> Result<Vec<Model>, AccountError> {
-    says_admin(actor)?;
+    accounts::says_admin(actor)?;
     Ok(app
         .db
         .read(|db| async move { store::list_suppressions(&db, page).await })
@@ -61,7 +59,7 @@ pub async fn remove(
     actor: Actor<'_>,
     address: &str,
 ) -> Result<Option<Model>, AccountError> {
-    says_admin(actor)?;
+    accounts::says_admin(actor)?;
     // PostgreSQL takes no NUL.
     if address.contains('\0') {
         return Ok(None);
@@ -69,15 +67,7 @@ pub async fn remove(
     let address = &accounts::folded(address);
     app.db
         .write(|tx| async move {
-            // The access token may be older than the loss of the role.
-            if let Some(id) = actor.id() {
-                let user = accounts::find(tx.conn(), id).await?;
-                let user = user.ok_or(AccountError::UnknownViewer)?;
-                let is_admin = accounts::roles(tx.conn(), id).await?.contains(&Role::Admin);
-                if user.status != Status::Active || !is_admin {
-                    return Err(AccountError::Forbidden);
-                }
-            }
+            accounts::enter(&tx, actor, None).await?;
             Ok(store::unsuppress(&tx, address).await?)
         })
         .await
@@ -92,16 +82,11 @@ pub async fn remove_since(
     actor: Actor<'_>,
     since: Timestamp,
 ) -> Result<u64, AccountError> {
-    says_admin(actor)?;
-    Ok(app
-        .db
-        .write(|tx| async move { store::unsuppress_since(&tx, since).await })
-        .await?)
-}
-
-fn says_admin(actor: Actor<'_>) -> Result<(), AccountError> {
-    match actor {
-        Actor::Viewer(viewer) if !viewer.is_admin() => Err(AccountError::Forbidden),
-        _ => Ok(()),
-    }
+    accounts::says_admin(actor)?;
+    app.db
+        .write(|tx| async move {
+            accounts::enter(&tx, actor, None).await?;
+            Ok(store::unsuppress_since(&tx, since).await?)
+        })
+        .await
 }

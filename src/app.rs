@@ -10,14 +10,19 @@ use tokio::time::timeout;
 use crate::auth::{KeyError, Keys, Passwords, Revocations, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
 use crate::delivery::breaker::Breaker;
+use crate::delivery::callbacks;
+use crate::delivery::callbacks::sendgrid::Verifier;
 use crate::delivery::email::{EmailTransport, TransportError};
 use crate::delivery::pace::Pace;
+use crate::delivery::push::{PushError, PushTransport};
+use crate::delivery::sms::{SmsError, SmsTransport};
 use crate::delivery::stream::RedisStream;
 use crate::events::{self, Bus, Feed};
 use crate::graphql::{Documents, ManifestError};
 use crate::kv::Kv;
 use crate::limits::{Limiter, Turns};
 use crate::notifications::Templates;
+use crate::outbound::{Outbound, OutboundError};
 use crate::settings::Settings;
 
 /// How long the first connection to Redis is waited for, beside the start.
@@ -52,12 +57,28 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Which access tokens ended before their time; tells open sockets.
     pub revocations: Revocations,
+    /// Calls others by HTTP.
+    pub outbound: Outbound,
     /// Sends mail.
     pub mail: EmailTransport,
     /// Stops mail while the mail server refuses us.
     pub mail_breaker: Breaker,
     /// How much mail leaves in a minute.
     pub mail_pace: Pace,
+    /// Sends text messages.
+    pub sms: SmsTransport,
+    /// Stops them while their vendor refuses us.
+    pub sms_breaker: Breaker,
+    /// How many of them leave in a minute.
+    pub sms_pace: Pace,
+    /// Sends push messages.
+    pub push: PushTransport,
+    /// Stops them while their vendor refuses us.
+    pub push_breaker: Breaker,
+    /// How many of them leave in a minute: any number.
+    pub push_pace: Pace,
+    /// Checks what SendGrid calls back with; none when that is not set up.
+    pub sendgrid_calls: Option<Verifier>,
     /// What other services follow.
     pub stream: RedisStream,
     /// The texts of messages.
@@ -85,9 +106,21 @@ pub enum StartError {
     /// Argon2 does not take the parameters.
     #[error("auth.password: Argon2 does not take these parameters: {0}")]
     Argon2(argon2::Error),
+    /// Calls to others by HTTP.
+    #[error(transparent)]
+    Outbound(#[from] OutboundError),
     /// The mail transport.
     #[error(transparent)]
     Mail(#[from] TransportError),
+    /// Text messages.
+    #[error(transparent)]
+    Sms(#[from] SmsError),
+    /// Push messages.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// The key of SendGrid's calls.
+    #[error("mail.sendgrid.callback_public_key: {0}")]
+    Callback(#[from] callbacks::KeyError),
     /// The URL of Redis.
     #[error("redis.url cannot be understood: {0}")]
     Redis(#[from] redis::RedisError),
@@ -108,10 +141,48 @@ impl App {
         settings: Settings,
         clock: Clock,
     ) -> Result<(Self, events::bus::Driver), StartError> {
+        // On the heap: there is much to hold while it starts.
+        Box::pin(Self::open(settings, clock)).await
+    }
+
+    async fn open(
+        settings: Settings,
+        clock: Clock,
+    ) -> Result<(Self, events::bus::Driver), StartError> {
         // What needs no other machine comes first: it fails fast and changes nothing.
         let passwords = Passwords::new(&settings.auth.password).map_err(StartError::Argon2)?;
         let templates = Templates::new().map_err(|error| StartError::Template(Box::new(error)))?;
-        let mail = EmailTransport::new(&settings.mail)?;
+        let outbound = Outbound::new(&settings.outbound)?;
+        let mail = EmailTransport::new(&settings.mail, &outbound, clock.clone())?;
+        let callback = format!("{}/callbacks/twilio", settings.public_url());
+        let sms = SmsTransport::new(
+            settings.effective_sms(),
+            &settings.sms,
+            &settings.mail.mailbox_folder,
+            &outbound,
+            clock.clone(),
+            // Twilio calls back where it can reach.
+            url::Url::parse(&callback)
+                .ok()
+                .filter(|url| url.scheme() == "https")
+                .as_ref(),
+        )?;
+        let sms_pace = Pace::new(settings.sms.max_per_minute);
+        let push = PushTransport::new(
+            &settings.push,
+            settings.effective_push(),
+            &settings.mail.mailbox_folder,
+            outbound.trusted(),
+        )?;
+        let sendgrid_calls = settings.mail.sendgrid.callback_public_key.as_deref();
+        let sendgrid_calls = sendgrid_calls.map(Verifier::new).transpose()?;
+        let [sms_breaker, push_breaker] = ["sms", "push"].map(|channel| {
+            let (base, cap) = (
+                settings.mail.probe_base_seconds,
+                settings.mail.probe_cap_seconds,
+            );
+            Breaker::new(channel, Duration::from_secs(base), Duration::from_secs(cap))
+        });
         let mail_breaker = Breaker::new(
             "email",
             Duration::from_secs(settings.mail.probe_base_seconds),
@@ -154,9 +225,17 @@ impl App {
             passwords,
             tokens,
             revocations,
+            outbound,
             mail,
             mail_breaker,
             mail_pace,
+            sms,
+            sms_breaker,
+            sms_pace,
+            push,
+            push_breaker,
+            push_pace: Pace::new(0),
+            sendgrid_calls,
             stream,
             templates,
         };

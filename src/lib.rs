@@ -6,7 +6,7 @@
 //! wakes the followers of a stream and the [`worker`]. `docs/ARCHITECTURE.md` walks through it.
 //!
 //! Arrows point downward: transport, schema and worker to the domains; those to events, jobs and
-//! graphql; those to limits, db and crypto; and all to the crate `entity`. A test reads the imports.
+//! graphql; those to limits, db, crypto and outbound; and all to the crate `entity`. A test reads the imports.
 
 pub mod accounts;
 pub mod app;
@@ -25,6 +25,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod notifications;
 pub mod ops;
+pub mod outbound;
 pub mod schema;
 pub mod server;
 pub mod settings;

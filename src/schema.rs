@@ -1,23 +1,32 @@
 //! The one place that names every domain's api: the three roots, and how an operation is executed.
 
+mod execution;
+mod names;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::connection::Connection;
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
 use async_graphql::{
-    Context, ID, Interface, MergedObject, MergedSubscription, Object, Response, SDLExportOptions,
-    Schema, SchemaBuilder,
+    Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
+    SchemaBuilder,
 };
 use chrono::{DateTime, Utc};
-use entity::{CommentId, JobId, LabelId, ProjectId, SessionId, TaskChangeId, TaskId, UserId};
+use entity::{
+    CommentId, DeliveryId, DeviceId, JobId, LabelId, NotificationId, ProjectId, SessionId,
+    TaskChangeId, TaskId, UserId, WebhookId,
+};
 use futures_util::StreamExt;
 use futures_util::future::{FutureExt, join_all};
 use futures_util::stream::{self, BoxStream};
 use uuid::Uuid;
 
+use self::execution::{Executed, InRequest, NoteExecution};
+use self::names::{AUTH_FIELDS, BY_ID_FIELDS, LIST_FIELDS, SCANS};
 use crate::accounts::{
     AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistMutation, ArtistQuery, Loaders,
     User, find_artist, load_user,
@@ -32,7 +41,15 @@ use crate::graphql::guard::{Checked, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
-use crate::notifications::{Suppression, SuppressionMutation, SuppressionQuery};
+use crate::notifications::webhook::{
+    self, Webhook, WebhookDelivery, WebhookMutation, WebhookQuery, find_deliveries, find_webhooks,
+};
+use crate::notifications::{
+    self, AddressMutation, AnnouncementMutation, Device, Notification, NotificationMutation,
+    NotificationQuery, NotificationSettingsMutation, NotificationSettingsQuery,
+    NotificationSubscription, StatsQuery, Suppression, SuppressionMutation, SuppressionQuery,
+    find_devices, find_notifications,
+};
 use crate::tasks;
 use crate::tasks::comment::{Comment, CommentMutation, find_comments};
 use crate::tasks::history::{TaskChange, find_changes};
@@ -43,50 +60,10 @@ use crate::tasks::task::{
     TaskSubscription, find_tasks,
 };
 use crate::tasks::watcher::WatcherMutation;
-use crate::telemetry;
 use crate::upkeep::{self, Job, JobMutation, JobQuery, find_jobs};
-
-/// Fields that check a secret. The guard lets one of them into an operation.
-const AUTH_FIELDS: &[&str] = &[
-    "changePassword",
-    "confirmEmailChange",
-    "login",
-    "refreshToken",
-    "register",
-    "registerArtist",
-    "requestEmailChange",
-    "requestPasswordReset",
-    "resetPassword",
-    "unlockAccount",
-    "validateToken",
-    "verifyEmail",
-];
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
     `2026-11-22T01:45:00Z`, without leap seconds. Kept to the microsecond and answered in UTC.";
-
-/// Fields that answer a page of a list, by name; a test compares them with the schema.
-const LIST_FIELDS: &[&str] = &[
-    "artists",
-    "comments",
-    "history",
-    "jobs",
-    "labels",
-    "members",
-    "projects",
-    "sessions",
-    "subtasks",
-    "suppressions",
-    "tasks",
-    "users",
-    "watchers",
-];
-
-/// Fields that answer something for each of their `ids`.
-const BY_ID_FIELDS: &[&str] = &["nodes"];
-
-/// Names that make the database look at every row of a list, or at every one that fits.
-const SCANS: &[&str] = &["contains", "search", "totalCount"];
 
 /// How many ids `nodes` takes.
 const MOST_NODES: usize = 100;
@@ -113,6 +90,14 @@ pub enum Node {
     TaskChange(TaskChange),
     /// A job.
     Job(Job),
+    /// What one person is told of one event.
+    Notification(Notification),
+    /// A device that takes push messages.
+    Device(Device),
+    /// A webhook.
+    Webhook(Webhook),
+    /// A message to a webhook.
+    WebhookDelivery(WebhookDelivery),
 }
 
 /// Looking anything up by its id.
@@ -207,10 +192,25 @@ async fn nodes(
     let labels = &find_labels(ctx, of_kind(&ids, Kind::Label, LabelId)).await?;
     let changes = &find_changes(ctx, of_kind(&ids, Kind::Change, TaskChangeId)).await?;
     let jobs = &find_jobs(ctx, of_kind(&ids, Kind::Job, JobId)).await?;
+    let told = of_kind(&ids, Kind::Notification, NotificationId);
+    let told = &find_notifications(ctx, told).await?;
+    let devices = &find_devices(ctx, of_kind(&ids, Kind::Device, DeviceId)).await?;
+    let webhooks = &find_webhooks(ctx, of_kind(&ids, Kind::Webhook, WebhookId)).await?;
+    let deliveries = &find_deliveries(ctx, of_kind(&ids, Kind::Delivery, DeliveryId)).await?;
     let loads = ids.into_iter().map(|id| async move {
         match id? {
             (kind @ Kind::Task, id) => one(tasks, &TaskId(id), kind, Node::Task),
             (kind @ Kind::Job, id) => one(jobs, &JobId(id), kind, Node::Job),
+            (kind @ Kind::Notification, id) => {
+                one(told, &NotificationId(id), kind, Node::Notification)
+            }
+            (kind @ Kind::Device, id) => one(devices, &DeviceId(id), kind, Node::Device),
+            // It has an id only to ask for its statistics.
+            (kind @ Kind::Announcement, _) => Err(no_such(kind)),
+            (kind @ Kind::Webhook, id) => one(webhooks, &WebhookId(id), kind, Node::Webhook),
+            (kind @ Kind::Delivery, id) => {
+                one(deliveries, &DeliveryId(id), kind, Node::WebhookDelivery)
+            }
             (Kind::User, id) => user(ctx, UserId(id)).await,
             (kind @ Kind::Session, id) => one(sessions, &SessionId(id), kind, Node::Session),
             (Kind::Artist, id) => artist(ctx, UserId(id)).await,
@@ -237,6 +237,10 @@ pub struct Query(
     LabelQuery,
     JobQuery,
     SuppressionQuery,
+    NotificationQuery,
+    NotificationSettingsQuery,
+    StatsQuery,
+    WebhookQuery,
 );
 
 /// What can be changed.
@@ -261,11 +265,20 @@ pub struct Mutation(
     WatcherMutation,
     JobMutation,
     SuppressionMutation,
+    NotificationMutation,
+    NotificationSettingsMutation,
+    AddressMutation,
+    AnnouncementMutation,
+    WebhookMutation,
 );
 
 /// What can be heard of as it happens: over a WebSocket, as server-sent events, or multipart.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(TaskSubscription, TaskChangeSubscription);
+pub struct Subscription(
+    TaskSubscription,
+    TaskChangeSubscription,
+    NotificationSubscription,
+);
 
 type TaskflowSchema = Schema<Query, Mutation, Subscription>;
 
@@ -306,6 +319,15 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<Connection<OpaqueCursor, Job>>("A page of a list of jobs.")
     .override_output_type_description::<Connection<OpaqueCursor, Suppression>>(
         "A page of the list of e-mail addresses that take no mail.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Notification>>(
+        "A page of what a person was told.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, Webhook>>(
+        "A page of a list of webhooks.",
+    )
+    .override_output_type_description::<Connection<OpaqueCursor, WebhookDelivery>>(
+        "A page of the messages to a webhook.",
     )
     .override_output_type_description::<SessionConnection>("A page of a list of sessions.")
     .override_output_type_description::<ID>("An id: opaque, and good for equality only.")
@@ -411,6 +433,8 @@ impl Api {
             .data(Loaders::default())
             .data(tasks::Loaders::default())
             .data(upkeep::Loaders::default())
+            .data(notifications::Loaders::default())
+            .data(webhook::Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
         let answers = self.schema.execute_stream(request);
@@ -434,51 +458,3 @@ impl Api {
             .boxed()
     }
 }
-
-/// A stream whose every step runs as a part of its request.
-struct InRequest {
-    answers: BoxStream<'static, Response>,
-    request_id: String,
-}
-
-impl futures_util::Stream for InRequest {
-    type Item = Response;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Response>> {
-        let this = &mut *self;
-        telemetry::in_request(&this.request_id, || this.answers.poll_next_unpin(cx))
-    }
-}
-
-/// Set once the operation runs: parse, validation and start errors come in the same shape as an
-/// error of a field, and the protocols want to know which it was.
-struct Executed(Arc<AtomicBool>);
-
-struct NoteExecution;
-
-impl ExtensionFactory for NoteExecution {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait::async_trait]
-impl Extension for NoteExecution {
-    async fn execute(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        operation_name: Option<&str>,
-        next: NextExecute<'_>,
-    ) -> Response {
-        if let Ok(Executed(executed)) = ctx.data::<Executed>() {
-            executed.store(true, Ordering::Relaxed);
-        }
-        next.run(ctx, operation_name).await
-    }
-}
-
-#[cfg(test)]
-mod tests;

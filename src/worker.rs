@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::jobs::{Buried, Claimed, Handler, JobError, Outcome, Runner, SINK_QUEUE};
+use crate::jobs::{Buried, Claimed, Handler, JobError, Outcome, Runner, SINK_QUEUE, WEBHOOK_QUEUE};
 use crate::{notifications, sink};
 
 /// All workers of this process, one a queue.
-pub fn runners(app: &App) -> [Runner; 2] {
+pub fn runners(app: &App) -> [Runner; 3] {
     // Other services are told beside what people wait for, and with less.
     let few = (app.settings.jobs.concurrency / 4).max(1);
-    [runner(app), runner(app).on(SINK_QUEUE, few)]
+    [
+        runner(app),
+        runner(app).on(SINK_QUEUE, few),
+        runner(app).on(WEBHOOK_QUEUE, app.settings.jobs.concurrency),
+    ]
 }
 
 /// The worker of the default queue.

@@ -32,6 +32,12 @@ pub struct Model {
     pub outcome: Outcome,
     /// What the other side said; never an address.
     pub detail: Option<String>,
+    /// The HTTP status of the answer, where there is one.
+    pub status_code: Option<i32>,
+    /// The beginning of what a webhook answered.
+    pub response: Option<String>,
+    /// Whether a person asked for it.
+    pub is_manual: bool,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.

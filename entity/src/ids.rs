@@ -51,4 +51,12 @@ id! {
     DeliveryId,
     /// A row of `delivery_attempts`: one try of a delivery.
     AttemptId,
+    /// A row of `notifications`: what one person is told of one event.
+    NotificationId,
+    /// A row of `devices`: something that takes push messages.
+    DeviceId,
+    /// A row of `announcements`: what an administrator says to people.
+    AnnouncementId,
+    /// A row of `webhook_endpoints`: an address of another system that is told of events.
+    WebhookId,
 }

@@ -19,6 +19,9 @@ mod m20261122_000012_mentions;
 mod m20261122_000013_told;
 mod m20261122_000014_upkeep;
 mod m20261122_000015_suppressions;
+mod m20261122_000016_notifications;
+mod m20261122_000017_channels;
+mod m20261122_000018_webhooks;
 
 /// Every change, oldest first.
 #[derive(Debug)]
@@ -43,6 +46,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000013_told::Migration),
             Box::new(m20261122_000014_upkeep::Migration),
             Box::new(m20261122_000015_suppressions::Migration),
+            Box::new(m20261122_000016_notifications::Migration),
+            Box::new(m20261122_000017_channels::Migration),
+            Box::new(m20261122_000018_webhooks::Migration),
         ]
     }
 }

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -24,8 +25,16 @@ use crate::db::{DbError, Tx, new_id};
 
 /// Letters and digits that are not taken for each other (Crockford's base 32), for what people type.
 const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// What the key is derived for that mails are encrypted with.
+const OF_MAILS: &str = "taskflow mails that wait";
 /// 50 bits: nobody guesses that while a code is good, from however many networks.
 const CODE_CHARS: usize = 10;
+
+/// How many bytes a [`Mark`] has.
+pub const MARK_BYTES: usize = 16;
+
+/// What shows that this server made a link.
+pub type Mark = [u8; MARK_BYTES];
 
 /// The keys that tokens are derived with: the one of the signing key first.
 #[derive(Clone)]
@@ -61,19 +70,71 @@ impl MailKeys {
     /// # Errors
     /// When the library refuses, which for texts of this size it does not.
     pub fn seal(&self, place: &str, mail: &[u8]) -> Result<Vec<u8>, SealError> {
-        let key = self.0.first().ok_or(SealError)?;
-        seal(&Self::of_mails(key), place, mail)
+        self.seal_as(OF_MAILS, place, mail)
     }
 
     /// Decrypts what [`MailKeys::seal`] made. None when the key is gone.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let mut keys = self.0.iter().map(Self::of_mails);
-        keys.find_map(|key| open(&key, place, sealed).ok())
+        self.open_as(OF_MAILS, place, sealed)
     }
 
-    fn of_mails(key: &[u8; 32]) -> [u8; 32] {
-        derive_key(key, "taskflow mails that wait")
+    /// The code of six digits that shows that somebody reads the SMS of a number.
+    pub fn phone_code(&self, id: Uuid) -> String {
+        // There is always a first key.
+        let key = self.0.first().copied().unwrap_or_default();
+        phone_code_with(&key, id)
     }
+
+    /// Whether it is this code, by whatever key it was made with.
+    pub fn is_phone_code(&self, id: Uuid, code: &str) -> bool {
+        self.0.iter().any(|key| phone_code_with(key, id) == code)
+    }
+
+    /// Marks what a link in a mail says, so that nobody else can make such a link.
+    pub fn mark(&self, link: &[u8]) -> Mark {
+        // There is always a first key.
+        let key = self.0.first().copied().unwrap_or_default();
+        Self::mark_with(&key, link)
+    }
+
+    /// Whether [`MailKeys::mark`] made this for the same link. Not when its key is gone.
+    pub fn is_mark(&self, link: &[u8], mark: &[u8]) -> bool {
+        // Of all keys, in a time that says nothing of the mark.
+        self.0.iter().fold(false, |known, key| {
+            known | verify_slices_are_equal(&Self::mark_with(key, link), mark).is_ok()
+        })
+    }
+
+    /// Half of an HMAC, which is enough (RFC 2104, section 5) and keeps links short.
+    fn mark_with(key: &[u8; 32], link: &[u8]) -> Mark {
+        let tag = mac(&derive_key(key, "taskflow links without end"), link);
+        let mut mark = Mark::default();
+        mark.copy_from_slice(&tag[..MARK_BYTES]);
+        mark
+    }
+
+    /// Encrypts something else that the database must not know, with a key of its own: those of
+    /// different labels open nothing of each other.
+    ///
+    /// # Errors
+    /// As [`MailKeys::seal`].
+    pub fn seal_as(&self, label: &str, place: &str, secret: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.0.first().ok_or(SealError)?;
+        seal(&derive_key(key, label), place, secret)
+    }
+
+    /// Decrypts what [`MailKeys::seal_as`] made. None when the key is gone.
+    pub fn open_as(&self, label: &str, place: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut keys = self.0.iter().map(|key| derive_key(key, label));
+        keys.find_map(|key| open(&key, place, sealed).ok())
+    }
+}
+
+fn phone_code_with(key: &[u8; 32], id: Uuid) -> String {
+    let tag = mac(&derive_key(key, "taskflow phone codes"), id.as_bytes());
+    let mut number = [0; 8];
+    number.copy_from_slice(&tag[..8]);
+    format!("{:06}", u64::from_be_bytes(number) % 1_000_000)
 }
 
 impl fmt::Debug for MailKeys {

@@ -160,7 +160,7 @@ impl Pass<'_> {
             tracing::error!(
                 channel,
                 reason,
-                "messages are refused for a reason of ours: check the settings of [mail]; all wait, and one is tried in {seconds} s"
+                "messages are refused for a reason of ours: check the settings of that channel; all wait, and one is tried in {seconds} s"
             );
         } else {
             tracing::info!(

@@ -1,13 +1,23 @@
-//! How messages leave: one folder a channel, each a pure driver. A message goes in, an [`Outcome`] comes out. `stream` is
-//! for other services: an entry goes in, and is taken or not.
+//! How messages leave: one folder a channel, each a pure driver; `log` writes files instead. A message goes in, an [`Outcome`]
+//! comes out. `stream` is for other services: an entry goes in, and is taken or not. So is `webhook`, where what comes out
+//! is the answer itself. `vendor` and `aws` are what the drivers have in common that call a vendor by HTTP; `callbacks` reads
+//! what vendors say later of what they took.
 //!
 //! Nothing here knows the database, the queue or who wanted the message. Who is told, when, and what a failure means for
 //! the next try is decided by the caller; a driver only says what happened.
 
+mod aws;
 pub mod breaker;
+pub mod callbacks;
 pub mod email;
+mod folder;
+pub mod log;
 pub mod pace;
+pub mod push;
+pub mod sms;
 pub mod stream;
+mod vendor;
+pub mod webhook;
 
 use std::fmt;
 use std::time::Duration;
@@ -33,6 +43,10 @@ pub struct EmailMessage {
     pub text: String,
     /// The HTML part.
     pub html: String,
+    /// The page that turns such mails off, by http or https; none where nobody can (RFC 2369, RFC 8058). A key of the
+    /// recipient's, too.
+    #[serde(default)]
+    pub unsubscribe: Option<String>,
 }
 
 /// Shows the id only: the rest is somebody's address and, in the links, somebody's key.
@@ -51,6 +65,8 @@ pub enum Outcome {
     Sent {
         /// Its answer, to find the message there.
         detail: Option<String>,
+        /// The vendor's name of the message, by which it tells later what became of it.
+        id: Option<String>,
     },
     /// It may work later.
     Retry {

@@ -138,6 +138,11 @@ impl Log {
         Ok(id)
     }
 
+    /// Gives an event that is in the log already a place in one more stream.
+    pub fn place(&mut self, event: EventId, stream: String) {
+        self.entries.entry(stream).or_default().push(event);
+    }
+
     /// The events so far.
     pub fn ids(&self) -> Vec<EventId> {
         let ids = self.events.iter().map(|event| event.id.try_as_ref());
@@ -150,13 +155,13 @@ impl Log {
     /// # Errors
     /// The database's failure.
     pub async fn write(self, tx: &Tx, bus: &Bus) -> Result<(), DbError> {
-        if self.events.is_empty() {
-            return Ok(());
+        let is_new = !self.events.is_empty();
+        if is_new {
+            event::Entity::insert_many(self.events)
+                .exec_without_returning(tx.conn())
+                .await?;
         }
-        event::Entity::insert_many(self.events)
-            .exec_without_returning(tx.conn())
-            .await?;
-        if self.entries.is_empty() || failpoint::fails(Point::LoseEntry, &"") {
+        if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
             return Ok(());
         }
         let last = raise_counters(tx, &self.entries).await?;

@@ -147,7 +147,7 @@ pub async fn delete_events(tx: &Tx, before: Timestamp, most: u64) -> Result<u64,
         .expr(Expr::value(1))
         .from(delivery::Entity)
         .and_where(Expr::col((delivery::Entity, delivery::Column::EventId)).equals(own))
-        .and_where(delivery::Column::State.eq(State::Queued))
+        .and_where(delivery::Column::State.is_in(State::OPEN))
         .take();
     let ids: Vec<EventId> = event::Entity::find()
         .select_only()

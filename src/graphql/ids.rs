@@ -31,10 +31,20 @@ pub enum Kind {
     Change,
     /// Work in the background.
     Job,
+    /// What one person is told of one event.
+    Notification,
+    /// Something that takes push messages.
+    Device,
+    /// What an administrator says to people.
+    Announcement,
+    /// An address of another system that is told of events.
+    Webhook,
+    /// One message to a webhook.
+    Delivery,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::User,
         Self::Task,
         Self::Artist,
@@ -44,6 +54,11 @@ impl Kind {
         Self::Comment,
         Self::Change,
         Self::Job,
+        Self::Notification,
+        Self::Device,
+        Self::Announcement,
+        Self::Webhook,
+        Self::Delivery,
     ];
 
     /// The prefix of its ids.
@@ -58,22 +73,17 @@ impl Kind {
             Self::Comment => "comment",
             Self::Change => "change",
             Self::Job => "job",
+            Self::Notification => "notification",
+            Self::Device => "device",
+            Self::Announcement => "announcement",
+            Self::Webhook => "webhook",
+            Self::Delivery => "delivery",
         }
     }
 
     /// The id as clients see it.
     pub fn encode(self, uuid: Uuid) -> ID {
-        let mut bits = uuid.as_u128();
-        let mut suffix = [0; SUFFIX];
-        for place in suffix.iter_mut().rev() {
-            *place = ALPHABET[(bits & 31) as usize];
-            bits >>= 5;
-        }
-        let mut text = String::with_capacity(self.prefix().len() + 1 + SUFFIX);
-        text.push_str(self.prefix());
-        text.push('_');
-        text.extend(suffix.map(char::from));
-        ID(text)
+        ID(type_id(self.prefix(), uuid))
     }
 
     /// Reads an id of this kind.
@@ -123,6 +133,21 @@ impl Kind {
         }
         Some((kind, Uuid::from_u128(bits)))
     }
+}
+
+/// A TypeID of whatever prefix.
+pub fn type_id(prefix: &str, uuid: Uuid) -> String {
+    let mut bits = uuid.as_u128();
+    let mut suffix = [0; SUFFIX];
+    for place in suffix.iter_mut().rev() {
+        *place = ALPHABET[(bits & 31) as usize];
+        bits >>= 5;
+    }
+    let mut text = String::with_capacity(prefix.len() + 1 + SUFFIX);
+    text.push_str(prefix);
+    text.push('_');
+    text.extend(suffix.map(char::from));
+    text
 }
 
 #[cfg(test)]

@@ -324,3 +324,47 @@ pub async fn delete_done(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, D
         .await?;
     Ok(deleted.rows_affected)
 }
+
+/// Makes all jobs of a queue due that wait for another try: what they waited for is there again.
+///
+/// # Errors
+/// The database's failure.
+pub async fn hurry(tx: &Tx, bus: &Bus, queue: &'static str) -> Result<(), DbError> {
+    let conn = tx.conn();
+    let now = tx.clock().sql_now(conn);
+    let hurried = Entity::update_many()
+        .col_expr(Column::RunAt, now.clone())
+        .filter(Column::Queue.eq(queue))
+        .filter(Column::State.eq(State::Ready))
+        .filter(Expr::col(Column::RunAt).gt(now))
+        .exec(conn)
+        .await?;
+    if hurried.rows_affected > 0 {
+        wake(tx, bus, queue.to_owned());
+    }
+    Ok(())
+}
+
+/// Makes jobs due, by their dedupe keys, as far as they wait.
+///
+/// # Errors
+/// The database's failure.
+pub async fn hurry_these(tx: &Tx, bus: &Bus, keys: Vec<String>) -> Result<(), DbError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let conn = tx.conn();
+    let now = tx.clock().sql_now(conn);
+    let hurried = Entity::update_many()
+        .col_expr(Column::RunAt, now.clone())
+        .filter(Column::DedupeKey.is_in(keys))
+        .filter(Column::State.eq(State::Ready))
+        .filter(Expr::col(Column::RunAt).gt(now))
+        .exec_with_returning(conn)
+        .await?;
+    let queues: BTreeSet<_> = hurried.iter().map(|job| job.queue.as_str()).collect();
+    for queue in queues {
+        wake(tx, bus, queue.to_owned());
+    }
+    Ok(())
+}

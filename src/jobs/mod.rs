@@ -20,11 +20,11 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 pub use self::admin::{
-    JobFilter, QueueCounts, count, delete_done, discard, find_many, list, oldest_open, pause,
-    resume, retry, retry_dead, statistics,
+    JobFilter, QueueCounts, count, delete_done, discard, find_many, hurry, hurry_these, list,
+    oldest_open, pause, resume, retry, retry_dead, statistics,
 };
 pub use self::runner::{Handler, Runner};
-pub use self::store::{bury, enqueue, finish, hold, hurry, list_dead};
+pub use self::store::{bury, enqueue, enqueue_again, finish, hold, list_dead};
 use crate::db::{DbError, Tx};
 
 /// The queue of what people wait for.
@@ -34,8 +34,12 @@ pub const DEFAULT_QUEUE: &str = "default";
 /// and nobody's mail waits for it.
 pub const SINK_QUEUE: &str = "sink";
 
+/// The queue of what addresses of people are told: they may take their time, and nobody's mail waits
+/// for them.
+pub const WEBHOOK_QUEUE: &str = "webhooks";
+
 /// All queues there are.
-pub const QUEUES: [&str; 2] = [DEFAULT_QUEUE, SINK_QUEUE];
+pub const QUEUES: [&str; 3] = [DEFAULT_QUEUE, SINK_QUEUE, WEBHOOK_QUEUE];
 
 /// Is told, in the same transaction, of jobs that are given up without their handler.
 pub type Buried =
@@ -96,6 +100,13 @@ pub enum Outcome {
     Retry {
         /// Not before this span, nor before the usual backoff.
         after: Option<Duration>,
+        /// What went wrong, for people; no address, no secret.
+        error: String,
+    },
+    /// Try again after exactly this span: the handler has a schedule of its own.
+    RetryIn {
+        /// The span.
+        after: Duration,
         /// What went wrong, for people; no address, no secret.
         error: String,
     },

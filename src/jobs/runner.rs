@@ -259,6 +259,11 @@ impl Runner {
             }
             Ok(Outcome::Retry { after, error }) => {
                 tracing::warn!(%job, kind, attempt, error, "job failed");
+                let backoff = self.backoff(attempt).max(after.unwrap_or_default());
+                self.retry(&claimed, backoff, &error).await
+            }
+            Ok(Outcome::RetryIn { after, error }) => {
+                tracing::warn!(%job, kind, attempt, error, "job failed");
                 self.retry(&claimed, after, &error).await
             }
             Err(JobError::LeaseLost) => {
@@ -270,17 +275,15 @@ impl Runner {
                 // putting it back fails.
                 let error = telemetry::chain(&error);
                 tracing::error!(%job, kind, attempt, error, "the database failed during a job");
-                self.retry(&claimed, None, "the database failed").await
+                let backoff = self.backoff(attempt);
+                self.retry(&claimed, backoff, "the database failed").await
             }
         };
         ::metrics::counter!("jobs_finished_total", "kind" => kind, "outcome" => label).increment(1);
     }
 
     /// Puts a job back, or gives it up after the last attempt. Answers which.
-    async fn retry(&self, claimed: &Claimed, after: Option<Duration>, error: &str) -> &'static str {
-        let backoff = self
-            .backoff(claimed.job.attempt)
-            .max(after.unwrap_or_default());
+    async fn retry(&self, claimed: &Claimed, backoff: Duration, error: &str) -> &'static str {
         self.settle(claimed, || {
             self.db.write(|tx| async move {
                 if claimed.is_last_attempt() {

@@ -18,6 +18,9 @@ use crate::events::Bus;
 use crate::events::bus::Hint;
 use crate::telemetry;
 
+/// How many jobs one statement writes.
+const PIECE: usize = 500;
+
 /// Writes jobs into the transaction of the change that causes them. A job with the same
 /// `dedupe_key` is made once.
 ///
@@ -28,6 +31,60 @@ pub async fn enqueue(
     bus: &Bus,
     new: impl IntoIterator<Item = NewJob>,
 ) -> Result<(), DbError> {
+    let once = OnConflict::column(Column::DedupeKey)
+        .do_nothing()
+        .to_owned();
+    insert(tx, bus, new, once).await
+}
+
+/// Writes jobs as [`enqueue`] does; one with the same `dedupe_key` that is done or dead begins anew.
+///
+/// # Errors
+/// The database's failure.
+pub async fn enqueue_again(
+    tx: &Tx,
+    bus: &Bus,
+    new: impl IntoIterator<Item = NewJob>,
+) -> Result<(), DbError> {
+    let ended = Expr::col((Entity, Column::State)).is_in([State::Done, State::Dead]);
+    let again = OnConflict::column(Column::DedupeKey)
+        .update_columns([
+            Column::Payload,
+            Column::MaxAttempts,
+            Column::State,
+            Column::Attempt,
+            Column::CrashCount,
+            Column::RunAt,
+            Column::Trace,
+        ])
+        .value(Column::DoneAt, Expr::value(None::<Timestamp>))
+        .value(Column::LastError, Expr::value(None::<String>))
+        .value(Column::DiscardReason, Expr::value(None::<String>))
+        .value(Column::RetriedAt, Expr::value(tx.clock().now()))
+        .action_and_where(ended)
+        .to_owned();
+    insert(tx, bus, new, again).await
+}
+
+async fn insert(
+    tx: &Tx,
+    bus: &Bus,
+    new: impl IntoIterator<Item = NewJob>,
+    conflict: OnConflict,
+) -> Result<(), DbError> {
+    let new: Vec<_> = new.into_iter().collect();
+    // A statement has so many values and no more.
+    for piece in new.chunks(PIECE) {
+        insert_piece(tx, piece, conflict.clone()).await?;
+    }
+    let queues: BTreeSet<_> = new.iter().map(|new| new.queue).collect();
+    for queue in queues {
+        wake(tx, bus, queue);
+    }
+    Ok(())
+}
+
+async fn insert_piece(tx: &Tx, new: &[NewJob], conflict: OnConflict) -> Result<(), DbError> {
     let (conn, clock) = (tx.conn(), tx.clock());
     let mut insert = Query::insert();
     insert
@@ -47,20 +104,14 @@ pub async fn enqueue(
             Column::CreatedAt,
             Column::Trace,
         ])
-        .on_conflict(
-            OnConflict::column(Column::DedupeKey)
-                .do_nothing()
-                .to_owned(),
-        );
-    let mut queues = BTreeSet::new();
+        .on_conflict(conflict);
     for new in new {
-        queues.insert(new.queue);
         insert.values_panic([
             Expr::value(JobId(new_id(clock))),
             Expr::value(new.queue),
             Expr::value(new.kind),
-            Expr::value(new.dedupe_key),
-            Expr::value(new.payload),
+            Expr::value(new.dedupe_key.as_str()),
+            Expr::value(new.payload.clone()),
             Expr::value(State::Ready),
             Expr::value(0),
             Expr::value(0),
@@ -72,13 +123,7 @@ pub async fn enqueue(
             Expr::value(telemetry::request_id()),
         ]);
     }
-    if queues.is_empty() {
-        return Ok(());
-    }
     conn.execute(&insert).await?;
-    for queue in queues {
-        wake(tx, bus, queue);
-    }
     Ok(())
 }
 
@@ -219,26 +264,6 @@ pub async fn bury(tx: &Tx, claimed: &Claimed, error: &str) -> Result<(), JobErro
         ],
     )
     .await
-}
-
-/// Makes all jobs of a queue due that wait for another try: what they waited for is there again.
-///
-/// # Errors
-/// The database's failure.
-pub async fn hurry(tx: &Tx, bus: &Bus, queue: &'static str) -> Result<(), DbError> {
-    let conn = tx.conn();
-    let now = tx.clock().sql_now(conn);
-    let hurried = Entity::update_many()
-        .col_expr(Column::RunAt, now.clone())
-        .filter(Column::Queue.eq(queue))
-        .filter(Column::State.eq(State::Ready))
-        .filter(Expr::col(Column::RunAt).gt(now))
-        .exec(conn)
-        .await?;
-    if hurried.rows_affected > 0 {
-        wake(tx, bus, queue);
-    }
-    Ok(())
 }
 
 /// Hints at work after the commit.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use entity::UserId;
+use entity::{UserId, WebhookId};
 
 use crate::crypto;
 
@@ -17,6 +17,11 @@ impl Key {
 
     /// A person.
     pub fn user(id: UserId) -> Self {
+        Self(id.0.into_bytes())
+    }
+
+    /// A webhook.
+    pub fn webhook(id: WebhookId) -> Self {
         Self(id.0.into_bytes())
     }
 

@@ -141,16 +141,30 @@ impl Limiter {
         if charges.is_empty() {
             return Ok(None);
         }
-        if let Some(taken) = self.count_together(&charges).await {
-            return judge(&charges, &taken);
+        self.count(&mut charges).await
+    }
+
+    /// Charges one use of a bucket whose limit stands elsewhere than in the settings.
+    ///
+    /// # Errors
+    /// [`Refused`] with the bucket.
+    pub async fn take_one_of(&self, quota: Quota, bucket: Bucket, key: Key) -> Result<(), Refused> {
+        let mut charges = [(Charge::one(bucket, key), quota)];
+        self.count(&mut charges).await?;
+        Ok(())
+    }
+
+    async fn count(&self, charges: &mut [(Charge, Quota)]) -> Result<Option<Standing>, Refused> {
+        if let Some(taken) = self.count_together(charges).await {
+            return judge(charges, &taken);
         }
         if self.0.shared.is_some() {
-            for (_, quota) in &mut charges {
+            for (_, quota) in charges.iter_mut() {
                 *quota = quota.halved();
             }
         }
         let now = self.0.clock.now().timestamp_micros();
-        judge(&charges, &self.0.local.take(now, &draws(&charges)))
+        judge(charges, &self.0.local.take(now, &draws(charges)))
     }
 
     fn quota(&self, bucket: Bucket) -> Option<Quota> {

@@ -1,10 +1,11 @@
-//! The page `/mailbox`: what the mailbox transport wrote, as a person would read it. For development and demonstrations.
+//! The page `/mailbox`: the mails, SMS and push messages that were written to files instead of sent, as a person would
+//! read them. For development and demonstrations.
 //!
 //! It shows everybody's mail, with the links that sign people in, to whoever can open it. So it is only mounted while mail
 //! is written to files, and never in production.
 //!
-//! `files` finds and reads, `page` writes the HTML. What is in a mail is never trusted: every value is escaped, the HTML
-//! part is shown in a sandboxed frame, and the Content-Security-Policy of every answer allows no script and no request.
+//! `files` finds and reads, `page` writes the HTML. What is in a message is never trusted: every value is escaped, the HTML
+//! part of a mail is shown in a sandboxed frame, and the Content-Security-Policy of every answer allows no script and no request.
 
 mod files;
 mod page;
@@ -22,7 +23,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use mail_parser::MessageParser;
+
+use files::Kind;
 
 /// No script, no request to anywhere, no framing by others (CSP level 3).
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; \
@@ -48,9 +50,9 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 
 /// The pages of the mailbox in `folder`, which need not exist yet:
 ///
-/// - `GET /mailbox`: the newest 200 mails; refreshes itself.
-/// - `GET /mailbox/{name}`: one mail.
-/// - `GET /mailbox/{name}/raw`: the same as it would be sent.
+/// - `GET /mailbox`: the newest 200 messages; refreshes itself.
+/// - `GET /mailbox/{name}`: one message.
+/// - `GET /mailbox/{name}/raw`: its file: a mail as it would be sent, anything else as JSON.
 ///
 /// Any other name, also one that tries to leave the folder, is answered with 404.
 pub fn router<S: Clone + Send + Sync + 'static>(folder: PathBuf) -> Router<S> {
@@ -79,20 +81,19 @@ async fn show(
     State(folder): State<Arc<Path>>,
     extract::Path(name): extract::Path<String>,
 ) -> Result<Html<String>, Failure> {
-    let bytes = read(folder, name.clone()).await?;
-    let message = MessageParser::default().parse(&bytes);
-    Ok(Html(page::message(&name, message.as_ref())))
+    let (kind, bytes) = read(folder, name.clone()).await?;
+    Ok(Html(page::message(&name, kind, &kind.read(&bytes))))
 }
 
 async fn raw(
     State(folder): State<Arc<Path>>,
     extract::Path(name): extract::Path<String>,
 ) -> Result<impl IntoResponse, Failure> {
-    let bytes = read(folder, name).await?;
+    let (_, bytes) = read(folder, name).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], bytes))
 }
 
-async fn read(folder: Arc<Path>, name: String) -> Result<Vec<u8>, Failure> {
+async fn read(folder: Arc<Path>, name: String) -> Result<(Kind, Vec<u8>), Failure> {
     let found = blocking(move || files::read(&folder, &name)).await?;
     found.ok_or(Failure::NotFound)
 }
@@ -122,9 +123,9 @@ enum Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, text) = match self {
-            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such mail."),
+            Self::NotFound => (StatusCode::NOT_FOUND, "There is no such message."),
             Self::Unreadable => {
-                let text = "The folder with the mail cannot be read. The log says why.";
+                let text = "The folder with the messages cannot be read. The log says why.";
                 (StatusCode::INTERNAL_SERVER_ERROR, text)
             }
         };

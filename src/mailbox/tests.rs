@@ -1,5 +1,6 @@
 //! The page through its router.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,6 +11,10 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 use super::router;
+use crate::delivery::Outcome;
+use crate::delivery::log::LogFolder;
+use crate::delivery::push::{Platform, PushMessage};
+use crate::delivery::sms::SmsMessage;
 
 struct Answer {
     status: StatusCode,
@@ -54,7 +59,7 @@ async fn an_empty_mailbox_says_where_mail_will_be() {
         let answer = get(&folder, "/mailbox").await;
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.kind.starts_with("text/html"));
-        assert!(answer.body.contains("No mail yet"));
+        assert!(answer.body.contains("No messages yet"));
         let shown = folder
             .display()
             .to_string()
@@ -131,6 +136,8 @@ async fn names_lead_nowhere_else() {
     std::os::unix::fs::symlink("../secret.eml", inner.join("link.eml")).unwrap();
     for name in [
         "missing.eml",
+        "missing.sms.json",
+        "..%2Fsecret.push.json",
         "secret.txt",
         "link.eml",
         "folder.eml",
@@ -146,6 +153,124 @@ async fn names_lead_nowhere_else() {
             assert!(!answer.body.contains("secret"), "{path}");
         }
     }
+}
+
+/// An SMS and a push message as they are written to the folder.
+async fn log(folder: &Path, second: u32) {
+    let at = format!("2026-11-22T01:45:{second}Z").parse().unwrap();
+    let log = LogFolder::new(folder.to_owned());
+    let text = "123456 is your </p><script>alert(1)</script>\ncode";
+    let sms = SmsMessage {
+        id: "sms_1".to_owned(),
+        to: "+49<b>151".to_owned(),
+        text: text.to_owned(),
+    };
+    let written = log.write_sms(&sms, at).await;
+    assert!(matches!(written, Outcome::Sent { .. }));
+    let data = BTreeMap::from([("<i>".to_owned(), "\"><script>".to_owned())]);
+    let token = "0123456789abcdef-<script>-and-more";
+    let push = PushMessage {
+        id: "a-2".to_owned(),
+        platform: Platform::Fcm,
+        token: token.to_owned(),
+        title: "<title>".to_owned(),
+        body: "Ann & <Bob>".to_owned(),
+        data,
+        collapse_key: None,
+        critical: false,
+        expires_at: None,
+    };
+    let written = log.write_push(&push, at).await;
+    assert!(matches!(written, Outcome::Sent { .. }));
+}
+
+#[tokio::test]
+async fn every_kind_stands_in_one_list_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for second in [10, 30] {
+        let name = format!("20261122T0145{second}.000000Z-0123456789abcdef.eml");
+        let mail = mail(&format!("Mail {second}."), "");
+        fs::write(folder.path().join(name), mail).unwrap();
+    }
+    log(folder.path(), 20).await;
+    let list = get(folder.path(), "/mailbox").await.body;
+    assert!(list.contains("4 of 4 in"));
+    let places: Vec<_> = ["Mail 30.", "123456 is your", "&lt;title&gt;", "Mail 10."]
+        .map(|text| list.find(text).unwrap())
+        .into();
+    let others = places[0]..places[3];
+    assert!(places[1..3].iter().all(|place| others.contains(place)));
+    assert_eq!(list.matches("2026-11-22 01:45:20 UTC").count(), 2);
+    for mark in ["kind mail\">Mail", "kind sms\">SMS", "kind push\">Push"] {
+        assert!(list.contains(mark), "{mark}");
+    }
+    assert!(list.contains("href=\"/mailbox/sms_1.sms.json\""));
+}
+
+#[tokio::test]
+async fn what_is_in_an_sms_and_a_push_message_stays_text() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path(), 20).await;
+    let sms = get(folder.path(), "/mailbox/sms_1.sms.json").await.body;
+    let told = "123456 is your &lt;/p&gt;&lt;script&gt;alert(1)&lt;/script&gt;\ncode</p>";
+    assert!(sms.contains(told), "{sms}");
+    assert!(sms.contains("+49&lt;b&gt;151"));
+    let push = get(folder.path(), "/mailbox/a-2.push.json").await.body;
+    for told in [
+        "fcm",
+        "&lt;title&gt;",
+        "Ann &amp; &lt;Bob&gt;",
+        "<dt>&lt;i&gt;</dt><dd>&quot;&gt;&lt;script&gt;</dd>",
+        "<dd>0123456789abcdef…</dd>",
+    ] {
+        assert!(push.contains(told), "{told} in {push}");
+    }
+    let list = get(folder.path(), "/mailbox").await.body;
+    for page in [sms, push, list] {
+        assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
+    }
+    let raw = get(folder.path(), "/mailbox/a-2.push.json/raw").await;
+    assert_eq!(raw.kind, "text/plain; charset=utf-8");
+    assert!(raw.body.contains("-and-more"));
+}
+
+#[tokio::test]
+async fn files_that_are_broken_are_shown_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let contents: [&[u8]; 5] = [b"", b"{", b"\xff", b"[]", b"{\"at\": \"soon\", \"to\": 1}"];
+    for (number, bytes) in contents.iter().enumerate() {
+        for end in ["sms.json", "push.json"] {
+            let name = format!("{number}.{end}");
+            fs::write(folder.path().join(&name), bytes).unwrap();
+            let answer = get(folder.path(), &format!("/mailbox/{name}")).await;
+            assert_eq!(answer.status, StatusCode::OK, "{name}");
+            assert!(answer.body.contains("Cannot be read"), "{name}");
+            assert!(answer.body.contains(&name));
+        }
+    }
+    fs::write(folder.path().join("empty.eml"), "").unwrap();
+    let list = get(folder.path(), "/mailbox").await.body;
+    assert_eq!(list.matches("Cannot be read").count(), 11);
+}
+
+#[tokio::test]
+async fn a_mail_shows_its_headers_of_interest() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = "Message-ID: <1.2.email@example.org>\r\nAuto-Submitted: auto-generated\r\n\
+                List-Unsubscribe: <https://example.org/u#\"><script>>\r\n\
+                List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+    let mail = format!("{head}{}", mail("Hello", "<p>Hello</p>"));
+    fs::write(folder.path().join("a.eml"), mail).unwrap();
+    let page = get(folder.path(), "/mailbox/a.eml").await.body;
+    for shown in [
+        "<dt>Message-ID</dt><dd>&lt;1.2.email@example.org&gt;</dd>",
+        "<dt>Auto-Submitted</dt><dd>auto-generated</dd>",
+        "<dt>List-Unsubscribe</dt><dd>&lt;https://example.org/u#&quot;&gt;&lt;script&gt;&gt;</dd>",
+        "<dt>List-Unsubscribe-Post</dt><dd>List-Unsubscribe=One-Click</dd>",
+    ] {
+        assert!(page.contains(shown), "{shown} in {page}");
+    }
+    assert!(!page.contains("<dt>Reply-To</dt>"));
 }
 
 #[tokio::test]

@@ -1,29 +1,47 @@
-//! The job that decides who is told of an event.
+//! The job that decides who is told of an event: it writes what each person is told, and a delivery for
+//! each channel and address of theirs. All of it in one transaction with the end of the job, under
+//! unique keys: a dispatch that runs twice tells nobody twice.
 
-use entity::delivery::Channel;
-use entity::{DeliveryId, EventId, UserId, event};
+use std::collections::{BTreeMap, HashMap};
+
+use entity::delivery;
+use entity::notified::{Category, Channel, Type};
+use entity::{DeliveryId, EventId, UserId, event, user};
+use sea_orm::ActiveEnum;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::store;
+use super::inbox::{self, NewNotification};
+use super::message::{self, Facts, Skip, Standing};
+use super::plan::{Notice, Plan, plan};
+use super::settings::{self, Answer, Reason, Wishes, decide, is_on_by_default};
+use super::store::{self, NewDelivery};
+use super::templates::{Reader, Short};
+use super::{address, announcement, webhook};
+use crate::accounts;
 use crate::app::App;
 use crate::db::{DbError, Tx};
-use crate::events::{self, Event};
+use crate::events::{self, Log};
 use crate::jobs::{self, Claimed, DEFAULT_QUEUE, JobError, NewJob, Outcome};
-use crate::tasks::task::TaskAssigned;
 
 /// The job that makes the deliveries of an event.
 pub const DISPATCH: &str = "dispatch";
 /// The job that sends one delivery.
 pub const DELIVER: &str = "deliver";
 
-/// Trying goes on until the mail is given up by its age, so the number of attempts is only a
-/// safety net.
-const MAX_DELIVER_ATTEMPTS: i32 = 1_000;
+/// A mail is tried until it is given up by its age, so the number of attempts is only a safety net.
+const MAX_MAIL_ATTEMPTS: i32 = 1_000;
+/// How often an SMS or a push message is tried; the room `deliver` has the times between.
+pub const MAX_DEVICE_ATTEMPTS: i32 = 5;
+/// How many people one job tells: what a transaction writes stays small, however many there are.
+const MOST_PEOPLE: usize = 200;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct DispatchPayload {
     event_id: EventId,
+    /// The last one who was told by the job before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<UserId>,
 }
 
 /// What the job [`DELIVER`] is told.
@@ -31,14 +49,6 @@ struct DispatchPayload {
 pub struct DeliverPayload {
     /// Which delivery.
     pub delivery_id: DeliveryId,
-}
-
-/// The part of every event's payload this room reads.
-#[derive(Debug, Deserialize)]
-struct Recipients {
-    recipients: Vec<UserId>,
-    /// To whom a task was given.
-    assignee_id: Option<UserId>,
 }
 
 /// Writes the jobs that tell people of events, in the transaction of the change.
@@ -50,64 +60,367 @@ pub async fn enqueue_dispatch(
     tx: &Tx,
     events: impl IntoIterator<Item = EventId>,
 ) -> Result<(), DbError> {
-    let max_attempts = i32::try_from(app.settings.jobs.max_attempts).unwrap_or(i32::MAX);
-    let job = |event_id: EventId| NewJob {
-        queue: DEFAULT_QUEUE,
-        kind: DISPATCH,
-        payload: serde_json::json!(DispatchPayload { event_id }),
-        dedupe_key: format!("dispatch:{}", event_id.0),
-        max_attempts,
-    };
+    let job = |event_id: EventId| dispatch_job(app, event_id, None);
     jobs::enqueue(tx, &app.bus, events.into_iter().map(job)).await
 }
 
-/// Makes a delivery for each person who is to be told, and a job for each delivery.
+fn dispatch_job(app: &App, event_id: EventId, after: Option<UserId>) -> NewJob {
+    let part = after.map_or_else(String::new, |after| format!(":{}", after.0));
+    NewJob {
+        queue: DEFAULT_QUEUE,
+        kind: DISPATCH,
+        payload: serde_json::json!(DispatchPayload { event_id, after }),
+        dedupe_key: format!("dispatch:{}{part}", event_id.0),
+        max_attempts: i32::try_from(app.settings.jobs.max_attempts).unwrap_or(i32::MAX),
+    }
+}
+
+/// The key of the job that sends a delivery.
+pub fn delivery_job_key(id: DeliveryId) -> String {
+    format!("deliver:{}", id.0)
+}
+
+/// What is written about one event and some people.
+#[derive(Debug, Default)]
+struct Told {
+    /// What is told, and on which channels beside the list.
+    people: Vec<(NewNotification, Vec<NewDelivery>)>,
+    /// What is sent and is no notification.
+    messages: Vec<NewDelivery>,
+    /// After whom the next job goes on.
+    next: Option<UserId>,
+    /// What other systems are told.
+    webhooks: Option<webhook::Prepared>,
+}
+
+/// Decides who is told of an event, and writes it.
 ///
 /// # Errors
 /// When the database failed or the lease was lost: nothing is written then.
 pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
-    let Some(DispatchPayload { event_id }) = payload(claimed) else {
+    let Some(DispatchPayload { event_id, after }) = payload(claimed) else {
         return bury(app, claimed, "the payload cannot be read").await;
     };
-    let event = app
+    let found = app
         .db
-        .read(|db| async move { events::find(&db, event_id).await })
-        .await?;
-    let recipients = event.and_then(addressees);
-    let Some(recipients) = recipients else {
-        return bury(app, claimed, "the event is gone or names no recipients").await;
-    };
-    let recipients = &recipients;
-    app.db
-        .write(|tx| async move {
-            for recipient in recipients {
-                let made =
-                    store::insert_delivery(&tx, event_id, *recipient, Channel::Email).await?;
-                let Some(delivery_id) = made else { continue };
-                let job = NewJob {
-                    queue: DEFAULT_QUEUE,
-                    kind: DELIVER,
-                    payload: serde_json::json!(DeliverPayload { delivery_id }),
-                    dedupe_key: format!("deliver:{}", delivery_id.0),
-                    max_attempts: MAX_DELIVER_ATTEMPTS,
-                };
-                jobs::enqueue(&tx, &app.bus, [job]).await?;
-            }
-            jobs::finish(&tx, claimed).await
+        .read(|db| async move {
+            let Some(event) = events::find(&db, event_id).await? else {
+                return Ok(None);
+            };
+            let facts = Facts::read(&db, &event).await?;
+            Ok::<_, DbError>(Some((event, facts)))
         })
+        .await?;
+    let Some((event, facts)) = found else {
+        return bury(app, claimed, "the event is gone").await;
+    };
+    let plan = plan(app, &event, &facts).await?;
+    let mut concerned = facts.payload.recipients.clone();
+    if let Plan::People(people) = &plan {
+        concerned.extend(people.keys());
+        concerned.sort_unstable();
+        concerned.dedup();
+    }
+    let mut told = match plan {
+        Plan::Nobody => Told::default(),
+        Plan::NotBefore(at) => {
+            let wait = at - app.db.clock().now();
+            return Ok(Outcome::Postponed {
+                after: wait.to_std().unwrap_or_default(),
+                reason: "it is to be said later".to_owned(),
+            });
+        }
+        Plan::Mail(people) => messages(&event, people, delivery::Channel::Email),
+        Plan::Sms(people) => messages(&event, people, delivery::Channel::Sms),
+        Plan::People(all) => {
+            let mut rest = all.into_iter().filter(|(user, _)| Some(*user) > after);
+            let people: BTreeMap<_, _> = rest.by_ref().take(MOST_PEOPLE).collect();
+            let is_last = rest.next().is_none();
+            tell(app, &event, &facts, people, is_last).await?
+        }
+        Plan::Everyone(notice) => {
+            let most = MOST_PEOPLE as u64 + 1;
+            let mut next = app
+                .db
+                .read(|db| async move { announcement::everyone_after(&db, after, most).await })
+                .await?;
+            let is_last = next.len() <= MOST_PEOPLE;
+            next.truncate(MOST_PEOPLE);
+            let people = next.into_iter().map(|user| (user, notice.clone()));
+            tell(app, &event, &facts, people.collect(), is_last).await?
+        }
+    };
+    if after.is_none() {
+        told.webhooks = webhook::prepare(app, &event, &concerned).await?;
+    }
+    let (told, event) = (&told, &event);
+    app.db
+        .write(|tx| async move { write(app, &tx, claimed, event, told).await })
         .await?;
     Ok(Outcome::Finished)
 }
 
-/// Who gets a mail of an event. Of an assignment everybody who follows the task is to be told, but
-/// only whose it is now gets a mail.
-fn addressees(event: event::Model) -> Option<Vec<UserId>> {
-    let payload: Recipients = serde_json::from_value(event.payload).ok()?;
-    let mut addressees = payload.recipients;
-    if event.topic == TaskAssigned::TOPIC {
-        addressees.retain(|recipient| payload.assignee_id == Some(*recipient));
+/// Writes all of it, and ends the job. The places in streams come last.
+async fn write(
+    app: &App,
+    tx: &Tx,
+    claimed: &Claimed,
+    event: &event::Model,
+    told: &Told,
+) -> Result<(), JobError> {
+    let rows = told.people.iter().map(|(row, _)| row.clone()).collect();
+    let rows = inbox::insert(tx, rows).await?;
+    let new: HashMap<_, _> = rows.iter().map(|row| (row.user_id, row)).collect();
+    let mut deliveries = told.messages.clone();
+    for (notification, wanted) in &told.people {
+        // Who was told before is told nothing.
+        let Some(row) = new.get(&notification.user_id) else {
+            continue;
+        };
+        deliveries.extend(wanted.iter().cloned().map(|delivery| NewDelivery {
+            notification_id: Some(row.id),
+            ..delivery
+        }));
     }
-    Some(addressees)
+    let waiting = store::insert_deliveries(tx, deliveries).await?;
+    let jobs = waiting.into_iter().map(|(delivery_id, channel)| NewJob {
+        queue: DEFAULT_QUEUE,
+        kind: DELIVER,
+        payload: serde_json::json!(DeliverPayload { delivery_id }),
+        dedupe_key: delivery_job_key(delivery_id),
+        max_attempts: match channel {
+            delivery::Channel::Email => MAX_MAIL_ATTEMPTS,
+            _ => MAX_DEVICE_ATTEMPTS,
+        },
+    });
+    let next = told
+        .next
+        .map(|after| dispatch_job(app, event.id, Some(after)));
+    jobs::enqueue(tx, &app.bus, jobs.chain(next)).await?;
+    if let Some(prepared) = &told.webhooks {
+        webhook::write(app, tx, prepared).await?;
+    }
+    jobs::finish(tx, claimed).await?;
+    let mut log = Log::default();
+    for row in rows.iter().filter(|row| row.in_app) {
+        log.place(event.id, inbox::notified_stream(row.user_id));
+    }
+    log.write(tx, &app.bus).await?;
+    Ok(())
+}
+
+fn messages(event: &event::Model, people: Vec<UserId>, channel: delivery::Channel) -> Told {
+    let message = |recipient_id| NewDelivery::new(event.id, recipient_id, channel);
+    Told {
+        messages: people.into_iter().map(message).collect(),
+        ..Told::default()
+    }
+}
+
+/// What is known of the people to be told.
+struct People {
+    users: HashMap<UserId, user::Model>,
+    wishes: HashMap<UserId, Wishes>,
+    devices: HashMap<UserId, Vec<entity::DeviceId>>,
+    phones: HashMap<UserId, String>,
+}
+
+impl People {
+    async fn read(app: &App, ids: Vec<UserId>) -> Result<Self, DbError> {
+        let ids = &ids;
+        app.db
+            .read(|db| async move {
+                let users = accounts::find_many(&db, ids.clone()).await?;
+                let devices = address::devices_of_many(&db, ids.clone()).await?;
+                let phones = address::phones_of_many(&db, ids.clone()).await?;
+                let mut devices_of: HashMap<_, Vec<_>> = HashMap::new();
+                for device in devices {
+                    devices_of
+                        .entry(device.user_id)
+                        .or_default()
+                        .push(device.id);
+                }
+                let number = |row: entity::phone_number::Model| Some((row.user_id, row.number?));
+                Ok(Self {
+                    users: users.into_iter().map(|user| (user.id, user)).collect(),
+                    wishes: settings::wishes(&db, ids.clone()).await?,
+                    devices: devices_of,
+                    phones: phones.into_iter().filter_map(number).collect(),
+                })
+            })
+            .await
+    }
+
+    /// The channels that reach somebody.
+    fn reach(&self, app: &App, user: &user::Model) -> Vec<Channel> {
+        let has_mail = message::own_address(app, user).is_ok() && app.settings.sends_mail();
+        let has_device = self.devices.contains_key(&user.id) && app.push.sends();
+        let has_phone = self.phones.contains_key(&user.id) && app.sms.sends();
+        let channels = [
+            (Channel::Email, has_mail),
+            (Channel::Push, has_device),
+            (Channel::Sms, has_phone),
+        ];
+        let reached = channels.into_iter().filter(|(_, reaches)| *reaches);
+        reached.map(|(channel, _)| channel).collect()
+    }
+}
+
+async fn tell(
+    app: &App,
+    event: &event::Model,
+    facts: &Facts,
+    people: BTreeMap<UserId, Notice>,
+    is_last: bool,
+) -> Result<Told, DbError> {
+    let next = people.keys().next_back().copied().filter(|_| !is_last);
+    let known = People::read(app, people.keys().copied().collect()).await?;
+    let ids = &people.keys().copied().collect();
+    let standing = app
+        .db
+        .read(|db| async move { Standing::read(&db, facts, ids).await })
+        .await?;
+    // Most people share a few languages and time zones.
+    let mut texts: HashMap<(Type, Reader), Option<Short>> = HashMap::new();
+    let (mut told, mut messages) = (Vec::new(), Vec::new());
+    for (id, notice) in people {
+        let Some(user) = known.users.get(&id) else {
+            continue;
+        };
+        let stale = match user.status {
+            user::Status::Active => standing.stale(facts, notice.kind, id),
+            user::Status::Disabled => Some(Skip::AccountInactive),
+        };
+        if let Some(skip) = stale {
+            messages.extend(unsent_mail(event, id, &notice, skip));
+            continue;
+        }
+        let reader = Reader::of(user, app.settings.notifications.default_locale);
+        let short = texts
+            .entry((notice.kind, reader))
+            .or_insert_with(|| short(app, facts, notice.kind, reader));
+        told.push(told_to(
+            app,
+            event,
+            facts,
+            &known,
+            user,
+            notice,
+            short.as_ref(),
+        ));
+    }
+    Ok(Told {
+        people: told,
+        messages,
+        next,
+        webhooks: None,
+    })
+}
+
+/// What came too late is told to nobody. Where it would have been a mail, why there is none stays to be
+/// seen.
+fn unsent_mail(
+    event: &event::Model,
+    user: UserId,
+    notice: &Notice,
+    skip: Skip,
+) -> Option<NewDelivery> {
+    let (kind, category, priority) = (notice.kind, notice.category, notice.priority);
+    is_on_by_default(kind, category, priority, Channel::Email).then(|| NewDelivery {
+        suppressed: Some(skip.word()),
+        ..NewDelivery::new(event.id, user, delivery::Channel::Email)
+    })
+}
+
+/// The title and the sentence of a notification. A template that fails is told by the mail that fails
+/// with it; the list shows what it is about at least.
+fn short(app: &App, facts: &Facts, kind: Type, reader: Reader) -> Option<Short> {
+    let blanks = facts.blanks(app, "", None);
+    let rendered = app.templates.short(&kind.to_value(), &reader, &blanks);
+    if let Err(error) = &rendered {
+        tracing::error!(%error, kind = kind.name(), "a notification has no text");
+    }
+    rendered.ok()
+}
+
+fn told_to(
+    app: &App,
+    event: &event::Model,
+    facts: &Facts,
+    known: &People,
+    user: &user::Model,
+    notice: Notice,
+    short: Option<&Short>,
+) -> (NewNotification, Vec<NewDelivery>) {
+    let unset = Wishes::default();
+    let wishes = known.wishes.get(&user.id).unwrap_or(&unset);
+    let answers = decide(
+        settings::Notice {
+            kind: notice.kind,
+            category: notice.category,
+            priority: notice.priority,
+            channels: notice.channels.as_deref(),
+        },
+        settings::Recipient {
+            preferences: &wishes.preferences,
+            paused_until: wishes.paused_until,
+            reachable: &known.reach(app, user),
+        },
+        app.db.clock().now(),
+    );
+    let mut in_app = false;
+    let mut deliveries = Vec::new();
+    for (channel, answer) in answers {
+        let refused = match answer {
+            Answer::Yes => None,
+            // It would have been told there: that it was not is shown.
+            Answer::No(reason @ Reason::Paused) => Some(reason.word()),
+            // It goes to the owner's address, an old one too, which no setting of whoever has the account
+            // now may silence.
+            Answer::No(_) if channel == Channel::Email && notice.category == Category::Security => {
+                None
+            }
+            // Why no mail reaches somebody has more words than this one, when its time comes.
+            Answer::No(Reason::Unreachable) if channel == Channel::Email => None,
+            Answer::No(_) => continue,
+        };
+        let new = |channel, target: String| NewDelivery {
+            target,
+            suppressed: refused,
+            ..NewDelivery::new(event.id, user.id, channel)
+        };
+        match channel {
+            Channel::InApp => in_app = true,
+            Channel::Email => deliveries.push(new(delivery::Channel::Email, String::new())),
+            Channel::Sms => deliveries.push(new(delivery::Channel::Sms, String::new())),
+            Channel::Push => {
+                let devices = known.devices.get(&user.id).into_iter().flatten();
+                let push = |id: &entity::DeviceId| new(delivery::Channel::Push, id.0.to_string());
+                deliveries.extend(devices.map(push));
+            }
+        }
+    }
+    let row = NewNotification {
+        user_id: user.id,
+        event_id: event.id,
+        dedupe_key: notice.dedupe_key,
+        kind: notice.kind,
+        category: notice.category,
+        priority: notice.priority,
+        title: short.map_or_else(
+            || notice.kind.name().to_owned(),
+            |short| short.subject.clone(),
+        ),
+        body: short.map(|short| short.body.clone()).unwrap_or_default(),
+        url: notice.url,
+        actor_id: event.actor_id,
+        task_id: facts.payload.task_id,
+        comment_id: facts.payload.comment_id,
+        project_id: facts.payload.project_id,
+        in_app,
+        expires_at: notice.expires_at,
+    };
+    (row, deliveries)
 }
 
 /// Gives up a job that makes no sense.

@@ -1,16 +1,19 @@
 //! The statements about deliveries and attempts.
 
+pub mod reports;
 pub mod upkeep;
 
 use entity::delivery::{self, Channel, State};
-use entity::{AttemptId, DeliveryId, EventId, Timestamp, UserId, attempt, event, suppression};
+use entity::{
+    AttemptId, DeliveryId, EventId, NotificationId, Timestamp, UserId, attempt, event, suppression,
+};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, UpdateMany,
+    QueryOrder, QuerySelect, Set, UpdateMany,
 };
 
-use crate::db::{DbError, Tx, new_id, was_inserted};
+use crate::db::{DbError, Tx, new_id};
 use crate::events;
 use crate::graphql::Page;
 
@@ -26,36 +29,99 @@ pub async fn find_delivery(
     Ok(event.map(|event| (delivery, event)))
 }
 
-/// Writes a delivery. None when there is one of this event for this person on this channel: a
-/// dispatch that runs twice tells nobody twice.
-pub async fn insert_delivery(
+/// How many rows one statement writes.
+const PIECE: usize = 500;
+
+/// One message to one person, to be sent.
+#[derive(Clone, Debug)]
+pub struct NewDelivery {
+    /// The event it tells of.
+    pub event_id: EventId,
+    /// Whom it tells.
+    pub recipient_id: UserId,
+    /// How.
+    pub channel: Channel,
+    /// Which of the recipient's addresses; empty when there is but one.
+    pub target: String,
+    /// What it tells, if that is a notification.
+    pub notification_id: Option<NotificationId>,
+    /// Why it is not sent at all, for people to see.
+    pub suppressed: Option<&'static str>,
+}
+
+impl NewDelivery {
+    /// To the one address that a person has on a channel.
+    pub fn new(event_id: EventId, recipient_id: UserId, channel: Channel) -> Self {
+        Self {
+            event_id,
+            recipient_id,
+            channel,
+            target: String::new(),
+            notification_id: None,
+            suppressed: None,
+        }
+    }
+}
+
+/// Writes deliveries. Answers those that were not there before and are to be sent: a dispatch that runs
+/// twice tells nobody twice.
+///
+/// # Errors
+/// The database's failure.
+pub async fn insert_deliveries(
     tx: &Tx,
-    event_id: EventId,
-    recipient_id: UserId,
-    channel: Channel,
-) -> Result<Option<DeliveryId>, DbError> {
-    let id = DeliveryId(new_id(tx.clock()));
-    let row = delivery::Model {
-        id,
-        event_id,
-        recipient_id,
-        channel,
-        state: State::Queued,
-        reason: None,
-        message: None,
-        held_at: None,
-        created_at: tx.clock().now(),
-        finished_at: None,
+    new: Vec<NewDelivery>,
+) -> Result<Vec<(DeliveryId, Channel)>, DbError> {
+    let mut made = Vec::new();
+    // A statement has so many values and no more.
+    for piece in new.chunks(PIECE) {
+        made.extend(insert_piece(tx, piece).await?);
+    }
+    Ok(made)
+}
+
+async fn insert_piece(tx: &Tx, new: &[NewDelivery]) -> Result<Vec<(DeliveryId, Channel)>, DbError> {
+    let now = tx.clock().now();
+    let rows = new.iter().map(|new| delivery::ActiveModel {
+        id: Set(DeliveryId(new_id(tx.clock()))),
+        event_id: Set(new.event_id),
+        recipient_id: Set(new.recipient_id),
+        channel: Set(new.channel),
+        target: Set(new.target.clone()),
+        notification_id: Set(new.notification_id),
+        state: Set(match new.suppressed {
+            Some(_) => State::Suppressed,
+            None => State::Queued,
+        }),
+        reason: Set(new.suppressed.map(str::to_owned)),
+        message: Set(None),
+        held_at: Set(None),
+        held_until: Set(None),
+        driver: Set(None),
+        provider_id: Set(None),
+        sent_at: Set(None),
+        delivered_at: Set(None),
+        created_at: Set(now),
+        finished_at: Set(new.suppressed.map(|_| now)),
+    });
+    let mut once = OnConflict::columns([
+        delivery::Column::EventId,
+        delivery::Column::RecipientId,
+        delivery::Column::Channel,
+        delivery::Column::Target,
+    ]);
+    let inserted = delivery::Entity::insert_many(rows)
+        .on_conflict(once.do_nothing().to_owned())
+        .exec_with_returning(tx.conn())
+        .await;
+    let rows = match inserted {
+        Ok(rows) => rows,
+        // All of them were there.
+        Err(sea_orm::DbErr::RecordNotInserted) => Vec::new(),
+        Err(error) => return Err(error.into()),
     };
-    let inserted = delivery::Entity::insert(row.into_active_model())
-        .on_conflict_do_nothing_on([
-            delivery::Column::EventId,
-            delivery::Column::RecipientId,
-            delivery::Column::Channel,
-        ])
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(was_inserted(&inserted).then_some(id))
+    let waiting = rows.into_iter().filter(|row| row.state == State::Queued);
+    Ok(waiting.map(|row| (row.id, row.channel)).collect())
 }
 
 /// Ends a delivery.
@@ -87,11 +153,62 @@ fn ended(
     update.col_expr(delivery::Column::Message, Expr::value(None::<Vec<u8>>))
 }
 
-/// Notes that a delivery waits because the mail server refuses everybody.
+/// Notes that the next system has taken a delivery over, and what it calls it.
+pub async fn note_sent(
+    tx: &Tx,
+    id: DeliveryId,
+    driver: &str,
+    provider_id: Option<&str>,
+) -> Result<(), DbError> {
+    delivery::Entity::update_many()
+        .col_expr(delivery::Column::Driver, Expr::value(driver))
+        .col_expr(delivery::Column::ProviderId, Expr::value(provider_id))
+        .col_expr(delivery::Column::SentAt, Expr::value(tx.clock().now()))
+        .filter(delivery::Column::Id.eq(id))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Notes that a delivery is being given to the next system.
+pub async fn note_sending(tx: &Tx, id: DeliveryId) -> Result<(), DbError> {
+    note_open(tx, id, State::Sending).await
+}
+
+/// Notes that a delivery waits for another try.
+pub async fn note_queued(tx: &Tx, id: DeliveryId) -> Result<(), DbError> {
+    note_open(tx, id, State::Queued).await
+}
+
+async fn note_open(tx: &Tx, id: DeliveryId, state: State) -> Result<(), DbError> {
+    delivery::Entity::update_many()
+        .col_expr(delivery::Column::State, Expr::value(state))
+        .filter(delivery::Column::Id.eq(id))
+        .filter(delivery::Column::State.is_in(State::OPEN))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Notes that a delivery waits for the end of quiet hours.
+pub async fn hold(tx: &Tx, id: DeliveryId, until: Timestamp) -> Result<(), DbError> {
+    delivery::Entity::update_many()
+        .col_expr(delivery::Column::State, Expr::value(State::Held))
+        .col_expr(delivery::Column::HeldUntil, Expr::value(until))
+        .filter(delivery::Column::Id.eq(id))
+        .filter(delivery::Column::State.is_in(State::OPEN))
+        .exec(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Notes that a delivery waits because the other side refuses everybody.
 pub async fn note_held(tx: &Tx, id: DeliveryId) -> Result<(), DbError> {
     delivery::Entity::update_many()
         .col_expr(delivery::Column::HeldAt, Expr::value(tx.clock().now()))
+        .col_expr(delivery::Column::State, Expr::value(State::Queued))
         .filter(delivery::Column::Id.eq(id))
+        .filter(delivery::Column::State.is_in(State::OPEN))
         .exec(tx.conn())
         .await?;
     Ok(())
@@ -110,6 +227,9 @@ pub async fn insert_attempt(
         delivery_id,
         outcome,
         detail,
+        status_code: None,
+        response: None,
+        is_manual: false,
         started_at,
         finished_at: tx.clock().now(),
     };
@@ -128,9 +248,10 @@ pub async fn keep_message(
 ) -> Result<bool, DbError> {
     let update = delivery::Entity::update_many()
         .col_expr(delivery::Column::Message, Expr::value(sealed))
+        .col_expr(delivery::Column::State, Expr::value(State::Sending))
         .filter(delivery::Column::Id.eq(id))
         // A late worker keeps nothing of what another has sent.
-        .filter(delivery::Column::State.eq(State::Queued));
+        .filter(delivery::Column::State.is_in(State::OPEN));
     let update = match before {
         Some(before) => update.filter(delivery::Column::Message.eq(before)),
         None => update.filter(delivery::Column::Message.is_null()),
@@ -151,17 +272,26 @@ pub async fn first_attempt_at(
     Ok(first.map(|attempt| attempt.started_at))
 }
 
-/// Whether an address takes no mail.
-pub async fn is_suppressed(db: &impl ConnectionTrait, address: &str) -> Result<bool, DbError> {
-    let key = (Channel::Email, address.to_owned());
+/// Whether an address takes nothing.
+pub async fn is_suppressed(
+    db: &impl ConnectionTrait,
+    channel: Channel,
+    address: &str,
+) -> Result<bool, DbError> {
+    let key = (channel, address.to_owned());
     let row = suppression::Entity::find_by_id(key).one(db).await?;
     Ok(row.is_some())
 }
 
-/// Notes that an address takes no mail, and what was said of it last.
-pub async fn suppress(tx: &Tx, address: String, reason: &str) -> Result<(), DbError> {
+/// Notes that an address takes nothing, and what was said of it last.
+pub async fn suppress(
+    tx: &Tx,
+    channel: Channel,
+    address: String,
+    reason: &str,
+) -> Result<(), DbError> {
     let row = suppression::Model {
-        channel: Channel::Email,
+        channel,
         address,
         reason: reason.to_owned(),
         created_at: tx.clock().now(),
@@ -176,9 +306,13 @@ pub async fn suppress(tx: &Tx, address: String, reason: &str) -> Result<(), DbEr
     Ok(())
 }
 
-/// Forgets that an address takes no mail. Answers what stood there.
-pub async fn unsuppress(tx: &Tx, address: &str) -> Result<Option<suppression::Model>, DbError> {
-    let key = (Channel::Email, address.to_owned());
+/// Forgets that an address takes nothing. Answers what stood there.
+pub async fn unsuppress(
+    tx: &Tx,
+    channel: Channel,
+    address: &str,
+) -> Result<Option<suppression::Model>, DbError> {
+    let key = (channel, address.to_owned());
     let row = suppression::Entity::find_by_id(key.clone())
         .one(tx.conn())
         .await?;

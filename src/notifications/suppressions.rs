@@ -3,6 +3,7 @@
 //! list, and administrators take off whom they will.
 
 use entity::Timestamp;
+use entity::delivery::Channel;
 use entity::suppression::Model;
 use sea_orm::ConnectionTrait;
 
@@ -17,12 +18,35 @@ use crate::graphql::Page;
 /// # Errors
 /// The database's failure.
 pub async fn is_suppressed(db: &impl ConnectionTrait, address: &str) -> Result<bool, DbError> {
-    store::is_suppressed(db, &accounts::folded(address)).await
+    store::is_suppressed(db, Channel::Email, &accounts::folded(address)).await
+}
+
+/// Whether a phone number takes no SMS: its owner told the network so, or there is no such number.
+pub(super) async fn is_number_suppressed(
+    db: &impl ConnectionTrait,
+    number: &str,
+) -> Result<bool, DbError> {
+    store::is_suppressed(db, Channel::Sms, number).await
 }
 
 /// Puts an address on the list.
-pub(super) async fn add(tx: &Tx, address: &str, reason: &str) -> Result<(), DbError> {
-    store::suppress(tx, accounts::folded(address), reason).await
+pub(super) async fn add(
+    tx: &Tx,
+    channel: Channel,
+    address: &str,
+    reason: &str,
+) -> Result<(), DbError> {
+    let address = match channel {
+        Channel::Email => accounts::folded(address),
+        _ => address.to_owned(),
+    };
+    store::suppress(tx, channel, address, reason).await
+}
+
+/// Takes a phone number off the list that a code just arrived at.
+pub(super) async fn allow_number(tx: &Tx, number: &str) -> Result<(), DbError> {
+    store::unsuppress(tx, Channel::Sms, number).await?;
+    Ok(())
 }
 
 /// Takes an address off the list that a mail just arrived at.
@@ -30,7 +54,7 @@ pub(super) async fn add(tx: &Tx, address: &str, reason: &str) -> Result<(), DbEr
 /// # Errors
 /// The database's failure.
 pub async fn allow(tx: &Tx, address: &str) -> Result<(), DbError> {
-    store::unsuppress(tx, &accounts::folded(address)).await?;
+    store::unsuppress(tx, Channel::Email, &accounts::folded(address)).await?;
     Ok(())
 }
 
@@ -68,7 +92,7 @@ pub async fn remove(
     app.db
         .write(|tx| async move {
             accounts::enter(&tx, actor, None).await?;
-            Ok(store::unsuppress(&tx, address).await?)
+            Ok(store::unsuppress(&tx, Channel::Email, address).await?)
         })
         .await
 }

@@ -37,7 +37,7 @@ pub async fn drop_queued(tx: &Tx, job: &job::Model) -> Result<(), DbError> {
     match delivery_of(job) {
         Some(id) => {
             let reason = job.discard_reason.as_deref();
-            store::settle_queued(tx, id, State::Skipped, reason).await
+            store::settle_queued(tx, id, State::Suppressed, reason).await
         }
         None => Ok(()),
     }

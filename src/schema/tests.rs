@@ -26,7 +26,7 @@ fn every_field_that_answers_a_list_costs_its_page() {
     }
     lists.sort_unstable();
     lists.dedup();
-    assert_eq!(lists, super::LIST_FIELDS);
+    assert_eq!(lists, super::names::LIST_FIELDS);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The running process: ports, routes, the lines at start, and the order of its end.
 
 mod accept;
+mod callbacks;
 mod health;
 mod listen;
 mod pages;
+mod unsubscribe;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use crate::auth;
 use crate::db::Clock;
 use crate::lifecycle::{self, Lifecycle};
 use crate::schema::Api;
-use crate::settings::{EffectiveTransport, Settings};
+use crate::settings::{EffectiveSms, EffectiveTransport, Settings};
 use crate::transport::{self, Authenticated, Edge, Origins, Seats};
 use crate::{mailbox, tasks, telemetry, upkeep, worker};
 
@@ -156,9 +158,13 @@ pub fn router(app: &App, lifecycle: &Lifecycle) -> Router {
     let mut router = transport::router(edge)
         .layer(cors)
         .merge(pages::router(app))
+        .merge(unsubscribe::router(app))
+        .merge(callbacks::router(app))
         .merge(health::router(app.clone(), lifecycle.clone()));
     let settings = &app.settings;
-    let shows_mail = settings.mail.effective_transport() == EffectiveTransport::Mailbox;
+    let shows_mail = settings.mail.effective_transport() == EffectiveTransport::Mailbox
+        || settings.effective_sms() == EffectiveSms::Log
+        || settings.effective_push().logs();
     if shows_mail && !settings.is_production() {
         router = router.merge(mailbox::router(settings.mail.mailbox_folder.clone()));
     }

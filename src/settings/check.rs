@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::mail::EffectiveTransport;
 use super::problem::Problem;
-use super::{Bucket, LimitsProfile, Settings};
+use super::{Bucket, LimitsProfile, PushTransportSetting, Settings, SmsWay};
 
 impl Settings {
     /// In production, adds a problem for everything that real users need and that is missing.
@@ -22,8 +22,16 @@ impl Settings {
             errors.push(Problem::of("auth.jwt_private_key_file", message));
         }
         if self.mail.effective_transport() == EffectiveTransport::Mailbox {
-            let message = "production must send mail: set SMTP_URL, or set mail.transport = \"none\" to send none";
+            let message = "production must send mail: set SMTP_URL, or mail.transport = \"sendgrid\" or \"ses\" with its keys, or mail.transport = \"none\" to send none";
             errors.push(Problem::of("mail.transport", message));
+        }
+        if self.sms.transport == SmsWay::Log {
+            let message = "production must not write people's messages into files: set sms.transport to \"twilio\", \"sns\" or \"none\"";
+            errors.push(Problem::of("sms.transport", message));
+        }
+        if self.push.transport == PushTransportSetting::Log {
+            let message = "production must not write people's messages into files: set push.transport to \"auto\", \"vendors\" or \"none\"";
+            errors.push(Problem::of("push.transport", message));
         }
         if self.server.public_url.is_none() {
             let message = "production needs the address people use: set TASKFLOW_SERVER__PUBLIC_URL=https://…";

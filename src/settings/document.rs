@@ -7,12 +7,18 @@ use toml::{Table, Value};
 const TEXT: &str = include_str!("../../taskflow.default.toml");
 
 /// The settings that are never shown and that may be read from a file named by `…_FILE`.
-pub(super) const SECRETS: [&str; 5] = [
+pub(super) const SECRETS: [&str; 11] = [
     "database.url",
     "redis.url",
     "auth.jwt_secret",
     "auth.vault.secret_id",
     "mail.smtp_url",
+    "mail.sendgrid.api_key",
+    "mail.ses.secret_access_key",
+    "mail.ses.session_token",
+    "sms.twilio.auth_token",
+    "sms.sns.secret_access_key",
+    "sms.sns.session_token",
 ];
 
 /// The beginning of every environment variable that is a setting by its full name.

@@ -146,16 +146,18 @@ fn parse(text: &str, sample: &Value) -> Result<Value, String> {
             "false" | "0" => Ok(Value::Boolean(false)),
             _ => Err(format!("must be true or false, not `{text}`")),
         },
-        Value::Array(_) => {
+        Value::Array(samples) => {
+            // A list without anything in it is one of texts.
+            let sample = samples.first().filter(|sample| sample.is_integer());
             let entries = text
                 .split(',')
                 .map(str::trim)
                 .filter(|entry| !entry.is_empty());
-            Ok(Value::Array(
-                entries
-                    .map(|entry| Value::String(entry.to_owned()))
-                    .collect(),
-            ))
+            let entries = entries.map(|entry| match sample {
+                Some(sample) => parse(entry, sample),
+                None => Ok(Value::String(entry.to_owned())),
+            });
+            Ok(Value::Array(entries.collect::<Result<_, _>>()?))
         }
         _ => Ok(Value::String(text.to_owned())),
     }

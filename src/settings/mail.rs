@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::database::check_url;
+use super::outbound::{AwsSettings, check_endpoint, check_region};
 use super::problem::Problem;
 use super::{Settings, at_least, print};
 
@@ -17,6 +19,10 @@ pub enum MailTransport {
     Auto,
     /// A mail server.
     Smtp,
+    /// Twilio SendGrid, by its HTTP interface.
+    Sendgrid,
+    /// Amazon SES, by its HTTP interface.
+    Ses,
     /// Files in a folder, shown at `/mailbox`.
     Mailbox,
     /// No mail at all.
@@ -28,6 +34,10 @@ pub enum MailTransport {
 pub enum EffectiveTransport {
     /// A mail server; `smtp_url` is set.
     Smtp,
+    /// SendGrid; `sendgrid.api_key` is set.
+    Sendgrid,
+    /// SES; its region and keys are set.
+    Ses,
     /// Files in a folder.
     Mailbox,
     /// No mail at all.
@@ -63,6 +73,57 @@ pub struct MailSettings {
     pub probe_base_seconds: u64,
     /// The longest such pause, in seconds.
     pub probe_cap_seconds: u64,
+    /// SendGrid.
+    pub sendgrid: SendgridSettings,
+    /// SES.
+    pub ses: SesSettings,
+}
+
+/// The section `[mail.sendgrid]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendgridSettings {
+    /// What we sign in with.
+    #[serde(serialize_with = "print::hidden")]
+    pub api_key: Option<SecretString>,
+    /// Where SendGrid is.
+    pub endpoint: Url,
+    /// What SendGrid signs its calls with, as it shows it: the public key in DER (SPKI), in Base64.
+    pub callback_public_key: Option<String>,
+}
+
+/// The section `[mail.ses]`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SesSettings {
+    /// The region, such as `eu-west-1`.
+    pub region: Option<String>,
+    /// The name of the key.
+    pub access_key_id: Option<String>,
+    /// The key.
+    #[serde(serialize_with = "print::hidden")]
+    pub secret_access_key: Option<SecretString>,
+    /// What goes with a key that ends after some time.
+    #[serde(serialize_with = "print::hidden")]
+    pub session_token: Option<SecretString>,
+    /// Where SES is, when it is not where the region says.
+    pub endpoint: Option<Url>,
+    /// The configuration set of every mail: it decides which events are told.
+    pub configuration_set: Option<String>,
+    /// The topic whose calls about what became of mails are believed.
+    pub callback_topic_arn: Option<String>,
+}
+
+impl SesSettings {
+    /// The part that everything of Amazon has; none while something of it is missing.
+    pub fn aws(&self) -> Option<AwsSettings> {
+        AwsSettings::new(
+            self.region.as_ref(),
+            self.access_key_id.as_ref(),
+            self.secret_access_key.as_ref(),
+            self.session_token.as_ref(),
+        )
+    }
 }
 
 impl Settings {
@@ -85,6 +146,8 @@ impl MailSettings {
             MailTransport::Auto if self.smtp_url.is_some() => EffectiveTransport::Smtp,
             MailTransport::Auto | MailTransport::Mailbox => EffectiveTransport::Mailbox,
             MailTransport::Smtp => EffectiveTransport::Smtp,
+            MailTransport::Sendgrid => EffectiveTransport::Sendgrid,
+            MailTransport::Ses => EffectiveTransport::Ses,
             MailTransport::None => EffectiveTransport::None,
         }
     }
@@ -101,6 +164,7 @@ impl MailSettings {
             let message = "is \"smtp\", but no mail server is set: set SMTP_URL (mail.smtp_url)";
             errors.push(Problem::of("mail.transport", message));
         }
+        self.validate_vendors(errors);
         if let Some(Err(message)) = self.smtp_url.as_ref().map(check_smtp) {
             errors.push(Problem::of("mail.smtp_url", message));
         }
@@ -133,6 +197,25 @@ impl MailSettings {
             let message = "must not be less than mail.probe_base_seconds";
             errors.push(Problem::of("mail.probe_cap_seconds", message));
         }
+    }
+
+    fn validate_vendors(&self, errors: &mut Vec<Problem>) {
+        if self.transport == MailTransport::Sendgrid && self.sendgrid.api_key.is_none() {
+            let message = "is \"sendgrid\", but there is no key: set mail.sendgrid.api_key";
+            errors.push(Problem::of("mail.transport", message));
+        }
+        if self.transport == MailTransport::Ses && self.ses.aws().is_none() {
+            let message = "is \"ses\", but not all of mail.ses.region, mail.ses.access_key_id and \
+                           mail.ses.secret_access_key are set";
+            errors.push(Problem::of("mail.transport", message));
+        }
+        check_region(errors, "mail.ses.region", self.ses.region.as_deref());
+        check_endpoint(
+            errors,
+            "mail.sendgrid.endpoint",
+            Some(&self.sendgrid.endpoint),
+        );
+        check_endpoint(errors, "mail.ses.endpoint", self.ses.endpoint.as_ref());
     }
 }
 

@@ -15,13 +15,18 @@ mod environment;
 mod file;
 mod limits;
 mod mail;
+mod notifications;
+mod outbound;
 mod persisted;
 mod print;
 mod problem;
+mod push;
 mod rate_limits;
 mod server;
+mod sms;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -36,12 +41,20 @@ pub use auth::{
 pub use background::{EventsSettings, JobsSettings, LogFormat, LogSettings, SinkSettings};
 pub use database::{DatabaseSettings, RedisSettings};
 pub use limits::{GraphqlSettings, WebsocketSettings};
-pub use mail::{EffectiveTransport, MailSettings, MailTransport};
+pub use mail::{EffectiveTransport, MailSettings, MailTransport, SendgridSettings, SesSettings};
+pub use notifications::{Locale, NotificationsSettings};
+pub use outbound::{AwsSettings, OutboundSettings};
 pub use persisted::PersistedDocumentsSettings;
 pub(crate) use print::hide_password;
 pub use problem::{Problem, SettingsError};
+pub use push::{
+    ApnsSettings, EffectivePush, FcmSettings, PushSettings, PushTransportSetting, PushWay,
+};
 pub use rate_limits::{Bucket, LimitsProfile, LimitsSettings, Rate, RateSetting};
 pub use server::ServerSettings;
+pub use sms::{EffectiveSms, SmsSettings, SmsWay, SnsSettings, TwilioSettings};
+pub(crate) use sms::{is_name, is_number};
+pub use webhooks::WebhooksSettings;
 
 use document::Known;
 use environment::Variables;
@@ -72,8 +85,16 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// Keys, tokens, passwords, registration.
     pub auth: AuthSettings,
+    /// How this process calls others by HTTP.
+    pub outbound: OutboundSettings,
     /// How mail leaves.
     pub mail: MailSettings,
+    /// What people are told.
+    pub notifications: NotificationsSettings,
+    /// How messages to phones leave.
+    pub push: PushSettings,
+    /// How text messages leave.
+    pub sms: SmsSettings,
     /// What one GraphQL operation may cost.
     pub graphql: GraphqlSettings,
     /// What one WebSocket may cost.
@@ -86,6 +107,8 @@ pub struct Settings {
     pub events: EventsSettings,
     /// What other services are told of.
     pub sink: SinkSettings,
+    /// Calling addresses of other systems.
+    pub webhooks: WebhooksSettings,
     /// The job queue's workers.
     pub jobs: JobsSettings,
     /// What is logged, and how.
@@ -176,22 +199,31 @@ impl Settings {
         self.database.validate(errors);
         self.redis.validate(errors);
         self.auth.validate(errors);
+        self.outbound.validate(errors);
         self.mail.validate(folder, errors);
+        self.notifications.validate(errors);
+        self.push.validate(folder, errors);
+        self.sms.validate(self.effective_sms(), errors);
         self.graphql.validate(errors);
         self.websocket.validate(errors);
         self.limits.validate(errors);
         self.persisted_documents.validate(errors);
         self.events.validate(errors);
         self.sink.validate(&self.redis, errors);
+        self.webhooks.validate(errors);
         self.jobs.validate(errors);
         self.log.validate(errors);
-        // Two workers would send the same mail if a send could outlast its lease.
-        if self.jobs.lease_seconds <= self.mail.timeout_seconds {
-            let message = format!(
-                "must be more than mail.timeout_seconds, which is {}",
-                self.mail.timeout_seconds
-            );
-            errors.push(Problem::of("jobs.lease_seconds", message));
+        // Two workers would send the same message if a send could outlast its lease.
+        let sends = [
+            ("mail.timeout_seconds", self.mail.timeout_seconds),
+            ("push.timeout_seconds", self.push.timeout_seconds),
+            ("outbound.timeout_seconds", self.outbound.timeout_seconds),
+        ];
+        for (key, seconds) in sends {
+            if self.jobs.lease_seconds <= seconds {
+                let message = format!("must be more than {key}, which is {seconds}");
+                errors.push(Problem::of("jobs.lease_seconds", message));
+            }
         }
         self.refuse_unready_production(folder, errors);
     }

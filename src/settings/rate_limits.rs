@@ -48,11 +48,17 @@ pub enum Bucket {
     CreateComment,
     /// Documents to be known by their hash, of a person, or from an address.
     RegisterDocument,
+    /// Links that turn mails off, from an address.
+    Unsubscribe,
+    /// `sendTestWebhook`, `redeliverWebhook` and `recoverWebhook`, of a person.
+    CallWebhook,
+    /// Requests to a webhook. Its limit stands with the webhook, not in the settings.
+    WebhookEndpoint,
 }
 
 impl Bucket {
-    /// Every bucket, in the order of the settings.
-    pub const ALL: [Self; 18] = [
+    /// Every bucket with a limit in the settings, in their order.
+    pub const ALL: [Self; 20] = [
         Self::Global,
         Self::User,
         Self::Address,
@@ -71,6 +77,8 @@ impl Bucket {
         Self::AssignTasks,
         Self::CreateComment,
         Self::RegisterDocument,
+        Self::Unsubscribe,
+        Self::CallWebhook,
     ];
 
     /// Its name in the settings, the metrics, the headers and Redis.
@@ -94,6 +102,9 @@ impl Bucket {
             Self::AssignTasks => "assign_tasks",
             Self::CreateComment => "create_comment",
             Self::RegisterDocument => "register_document",
+            Self::Unsubscribe => "unsubscribe",
+            Self::CallWebhook => "call_webhook",
+            Self::WebhookEndpoint => "webhook_endpoint",
         }
     }
 
@@ -117,8 +128,11 @@ impl Bucket {
             Self::UpdateTask => (minutes(60_000, 1), minutes(600, 1), minutes(100, 15)),
             Self::AssignTask => (minutes(10_000, 1), minutes(30, 1), None),
             Self::AssignTasks => (minutes(20_000, 1), minutes(200, 1), None),
-            Self::CreateComment => (minutes(10_000, 1), minutes(20, 1), None),
+            Self::CreateComment | Self::CallWebhook => (minutes(10_000, 1), minutes(20, 1), None),
             Self::RegisterDocument => (minutes(20_000, 60), minutes(200, 60), None),
+            // A provider of mail asks for all its people from few addresses.
+            Self::Unsubscribe => (minutes(6_000, 1), minutes(60, 1), None),
+            Self::WebhookEndpoint => (None, None, None),
         };
         match profile {
             LimitsProfile::Development => development,
@@ -285,6 +299,10 @@ pub struct LimitsSettings {
     pub create_comment: Option<RateSetting>,
     /// See [`Bucket::RegisterDocument`].
     pub register_document: Option<RateSetting>,
+    /// See [`Bucket::Unsubscribe`].
+    pub unsubscribe: Option<RateSetting>,
+    /// See [`Bucket::CallWebhook`].
+    pub call_webhook: Option<RateSetting>,
 }
 
 impl LimitsSettings {
@@ -322,6 +340,9 @@ impl LimitsSettings {
             Bucket::AssignTasks => self.assign_tasks,
             Bucket::CreateComment => self.create_comment,
             Bucket::RegisterDocument => self.register_document,
+            Bucket::Unsubscribe => self.unsubscribe,
+            Bucket::CallWebhook => self.call_webhook,
+            Bucket::WebhookEndpoint => None,
         }
     }
 }

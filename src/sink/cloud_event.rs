@@ -2,18 +2,16 @@
 //! has ids alone; what they stand for is read when it is told. Ids and enum values are those of the
 //! API.
 
-use chrono::SecondsFormat;
-use entity::{ProjectId, TaskId, Timestamp, UserId, event};
+use entity::{ProjectId, TaskId, UserId, event};
 use sea_orm::{ActiveEnum, ConnectionTrait};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
+use serde_json::{Value, json};
 
 use crate::accounts;
 use crate::db::{Db, DbError};
 use crate::events;
-use crate::graphql::Kind;
-use crate::tasks::{project, task};
+use crate::graphql::{Kind, outward, outward_id as id_of, outward_time as moment};
+use crate::tasks::task;
 
 /// The ids in payloads that something is read of.
 #[derive(Debug, Deserialize)]
@@ -61,7 +59,7 @@ async fn told(
             ) => {
                 let stream = events::task_stream(id, project_id);
                 sequence = events::seq_of(db, &stream, event.id).await?;
-                data.insert("task".to_owned(), task(db, id).await?);
+                data.insert("task".to_owned(), task::outward(db, id).await?);
             }
             (
                 Some(("user", _)),
@@ -102,86 +100,6 @@ async fn told(
         told["sequence"] = format!("{seq:020}").into();
     }
     Ok(told)
-}
-
-/// A payload with the names, ids and enum values of the API.
-fn outward(payload: &Value) -> Map<String, Value> {
-    let values = payload.as_object().into_iter().flatten();
-    let told = values.map(|(name, value)| {
-        let kind = match name.as_str() {
-            "task_id" => Some(Kind::Task),
-            "project_id" => Some(Kind::Project),
-            "comment_id" => Some(Kind::Comment),
-            "job_id" | "job_ids" => Some(Kind::Job),
-            "session_id" | "session_ids" => Some(Kind::Session),
-            "user_id" | "assignee_id" | "recipients" => Some(Kind::User),
-            _ => None,
-        };
-        let is_enum = matches!(name.as_str(), "fields" | "role" | "roles");
-        let told = match kind {
-            Some(kind) => each_text(value, &|text| match Uuid::parse_str(text) {
-                Ok(id) => id_of(kind, id),
-                Err(_) => text.to_owned(),
-            }),
-            None if is_enum => each_text(value, &str::to_uppercase),
-            None => value.clone(),
-        };
-        (camel_case(name), told)
-    });
-    told.collect()
-}
-
-/// A text, or a list of texts, put otherwise.
-fn each_text(value: &Value, put: &dyn Fn(&str) -> String) -> Value {
-    match value {
-        Value::String(text) => put(text).into(),
-        Value::Array(list) => list.iter().map(|value| each_text(value, put)).collect(),
-        other => other.clone(),
-    }
-}
-
-fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut out = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        out.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        out.push_str(letters.as_str());
-    }
-    out
-}
-
-/// What a task is like now; null if it is deleted.
-async fn task(db: &impl ConnectionTrait, id: TaskId) -> Result<Value, DbError> {
-    let task = task::find(db, id).await?;
-    let Some(task) = task.filter(|task| task.deleted_at.is_none()) else {
-        return Ok(Value::Null);
-    };
-    let projects = project::find_many(db, task.project_id.into_iter().collect()).await?;
-    let project_key = projects.first().map(|project| project.key.as_str());
-    let key = project_key.zip(task.number);
-    Ok(json!({
-        "id": id_of(Kind::Task, id.0),
-        "key": key.map(|(project, number)| format!("{project}-{number}")),
-        "title": task.title,
-        "description": task.description,
-        "status": task.status.to_value().to_uppercase(),
-        "priority": task.priority.to_value().to_uppercase(),
-        "enabled": task.enabled,
-        "startAt": task.start_at.map(moment),
-        "startDate": task.start_on,
-        "dueAt": task.due_at.map(moment),
-        "dueDate": task.due_on,
-        "projectId": task.project_id.map(|id| id_of(Kind::Project, id.0)),
-        "projectKey": project_key,
-        "parentId": task.parent_id.map(|id| id_of(Kind::Task, id.0)),
-        "creatorId": id_of(Kind::User, task.creator_id.0),
-        "assigneeId": task.assignee_id.map(|id| id_of(Kind::User, id.0)),
-        "completedAt": task.completed_at.map(moment),
-        "version": task.version,
-        "createdAt": moment(task.created_at),
-        "updatedAt": moment(task.updated_at),
-    }))
 }
 
 /// What an account is like now; null if it is gone.
@@ -227,12 +145,4 @@ async fn artist(db: &impl ConnectionTrait, id: UserId) -> Result<Value, DbError>
         "createdAt": moment(profile.created_at),
         "updatedAt": moment(profile.updated_at),
     }))
-}
-
-fn id_of(kind: Kind, id: Uuid) -> String {
-    kind.encode(id).0
-}
-
-fn moment(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

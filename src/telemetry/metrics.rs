@@ -36,7 +36,7 @@ pub fn init() -> Result<PrometheusHandle, BuildError> {
     );
     ::metrics::describe_counter!(
         "deliveries_total",
-        "Messages that ended, by channel and state (sent, skipped, failed)."
+        "Messages that ended, by channel and state (sent, suppressed, failed)."
     );
     ::metrics::describe_gauge!(
         "delivery_breaker_open",

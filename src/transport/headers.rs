@@ -21,6 +21,9 @@ pub static RATE_LIMIT_HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("ratelimit-policy"),
 ];
 
+/// The path of the links that turn mails off, up to the token.
+const UNSUBSCRIBE: &str = "/unsubscribe/";
+
 /// The id of a request, as an extension of it.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
@@ -51,7 +54,13 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     // The client's to choose: cut, and nothing that could turn a terminal round.
-    let path: String = request.uri().path().escape_debug().take(256).collect();
+    let path = request.uri().path();
+    // What comes after it is somebody's key.
+    let path = match path.find(UNSUBSCRIBE) {
+        Some(at) => &path[..at + UNSUBSCRIBE.len()],
+        None => path,
+    };
+    let path: String = path.escape_debug().take(256).collect();
     let mut response = next.run(request).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -22,6 +22,7 @@ use entity::{Timestamp, Viewer};
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+pub use self::address::client_address;
 pub use self::headers::{Logged, RATE_LIMIT_HEADERS, harden, observe};
 pub use self::origin::{Origins, check_host};
 pub use self::seats::Seats;

@@ -54,12 +54,20 @@ pub enum JobState {
 pub enum DeliveryState {
     /// Not sent yet.
     Queued,
+    /// Waits for the end of quiet hours.
+    Held,
+    /// A worker is giving it to the next server.
+    Sending,
     /// Taken by the next server on the way.
     Sent,
-    /// Not wanted any more when its time came.
-    Skipped,
+    /// Arrived, as the next server says.
+    Delivered,
+    /// Came back: the next server took it and could not deliver it.
+    Bounced,
     /// Given up.
     Failed,
+    /// Not sent on purpose; the reason says why.
+    Suppressed,
 }
 
 /// How a try of a delivery ended.

@@ -8,7 +8,7 @@ mod mutation;
 pub mod prune;
 mod service;
 
-pub use self::api::{Job, JobQuery, Loaders, find_jobs};
+pub use self::api::{DeliveryState, Job, JobQuery, Loaders, find_jobs};
 pub use self::error::UpkeepError;
 pub use self::mutation::JobMutation;
 pub use self::service::{

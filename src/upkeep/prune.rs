@@ -1,20 +1,20 @@
 //! Deletes what nobody asks for any more of jobs, streams, events and idempotency keys.
 
 use chrono::TimeDelta;
-use entity::Timestamp;
+use entity::{NotificationId, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::db::{DbError, hourly, idempotency, in_steps};
+use crate::db::{DbError, hourly, idempotency, in_steps, least_id_at};
 use crate::events::{self, Kept};
-use crate::jobs;
+use crate::{jobs, notifications};
 
 /// How many rows a transaction deletes at most: it holds up other writers meanwhile.
 const STEP: u64 = 1_000;
 /// Nothing is kept by age for longer, in days.
 const MOST_DAYS: u32 = 36_500;
 
-/// Deletes jobs that are done, entries of streams, then events that stand in no stream any more, with
+/// Deletes jobs that are done, entries of streams, notifications, then events that stand in no stream any more, with
 /// their deliveries, and idempotency keys, each after its time. Answers how many rows that were.
 ///
 /// # Errors
@@ -33,6 +33,12 @@ pub async fn prune(app: &App) -> Result<u64, DbError> {
         most: events.keep_entries.into(),
     };
     deleted += events::prune_streams(&app.db, kept, STEP).await?;
+    let told = notifications_before(app, now);
+    deleted += in_steps(STEP, || {
+        app.db
+            .write(move |tx| async move { notifications::prune(&tx, told, STEP).await })
+    })
+    .await?;
     let before = unneeded_before(app, days_ago(now, events.keep_days)).await?;
     deleted += in_steps(STEP, || {
         app.db
@@ -45,6 +51,12 @@ pub async fn prune(app: &App) -> Result<u64, DbError> {
     })
     .await?;
     Ok(deleted)
+}
+
+/// What was told so long ago is nobody's concern any more, read or not.
+fn notifications_before(app: &App, now: Timestamp) -> NotificationId {
+    let days = app.settings.notifications.keep_days;
+    NotificationId(least_id_at(days_ago(now, days)))
 }
 
 /// A job that waits, in a queue that was paused for long, still needs the event it was made with.

@@ -302,7 +302,7 @@ impl Ledger {
                         .mailed_after
                         .push(first.saturating_duration_since(promise.at));
                 }
-                (None, Some((delivery::State::Skipped, Some(_)))) => report.skipped += 1,
+                (None, Some((delivery::State::Suppressed, Some(_)))) => report.skipped += 1,
                 (None, _) if book.forgiven.contains(&(event, promise.to)) => {}
                 (None, told) => {
                     report

@@ -32,7 +32,11 @@ pub const LEASE: u64 = 4;
 const SEND: u64 = 2;
 
 /// Leases, pauses and polls that make a fault pass in seconds. A setting of a row wins.
-const SHRUNK: [(&str, &str); 19] = [
+const SHRUNK: [(&str, &str); 22] = [
+    // A lease has to outlast every kind of send.
+    ("TASKFLOW_PUSH__TIMEOUT_SECONDS", "2"),
+    ("TASKFLOW_OUTBOUND__TIMEOUT_SECONDS", "2"),
+    ("TASKFLOW_OUTBOUND__CONNECT_TIMEOUT_SECONDS", "1"),
     ("TASKFLOW_EVENTS__POLL_SECONDS", "2"),
     ("TASKFLOW_EVENTS__POLL_DOWN_SECONDS", "1"),
     ("TASKFLOW_EVENTS__REPLAY_PAGE", "20"),

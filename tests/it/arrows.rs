@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["delivery", "events", "jobs"],
     &["graphql"],
     &["limits"],
-    &["db", "crypto", "kv", "text"],
+    &["db", "crypto", "kv", "outbound", "text"],
     &["lifecycle", "telemetry", "failpoint"],
     &["settings"],
 ];

@@ -11,7 +11,7 @@ use crate::support::process::{Proc, node};
 use crate::support::{Mode, TestApp};
 
 /// Runs a program to its end, and answers the lines it said.
-async fn run(folder: &Path, args: &[&str], envs: &[(&str, &str)]) -> Vec<String> {
+pub async fn run(folder: &Path, args: &[&str], envs: &[(&str, &str)]) -> Vec<String> {
     let mut program = Proc::spawn_in(folder, node(), args, envs);
     let mut said = Vec::new();
     while let Some(line) = program.next_line().await {

@@ -160,6 +160,9 @@ async fn a_living_worker_takes_over_when_the_lease_of_a_killed_one_ends() {
         ("TASKFLOW_JOBS__POLL_MIN_MS", "50"),
         ("TASKFLOW_JOBS__POLL_MAX_MS", "100"),
         ("TASKFLOW_MAIL__TIMEOUT_SECONDS", "2"),
+        ("TASKFLOW_PUSH__TIMEOUT_SECONDS", "2"),
+        ("TASKFLOW_OUTBOUND__TIMEOUT_SECONDS", "2"),
+        ("TASKFLOW_OUTBOUND__CONNECT_TIMEOUT_SECONDS", "1"),
     ];
     let site = Site::new(Full, &settings).await;
     leave_a_mail_to_send(&site).await;

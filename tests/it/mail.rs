@@ -182,6 +182,8 @@ async fn hostile_names_and_titles_reach_one_recipient_and_add_no_header(#[case] 
         "Subject",
         "Message-ID",
         "Auto-Submitted",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
         "MIME-Version",
         "Content-Type",
     ];

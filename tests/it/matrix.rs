@@ -86,6 +86,7 @@ impl Cast {
             selection = selection.replace("$session", &hers.unwrap()["id"].to_string());
         }
         selection = self.with_what_is_around(selection).await;
+        selection = self.with_a_webhook(selection, cell).await;
         if selection.contains("$job") {
             selection = selection.replace("$job", &format!("\"{}\"", self.job(cell).await));
         }
@@ -120,6 +121,24 @@ impl Cast {
         let made = job::Entity::find().filter(job::Column::DedupeKey.eq(key));
         let made = made.one(&self.app.sql().await).await.unwrap().unwrap();
         Kind::Job.encode(made.id.0).to_string()
+    }
+
+    /// Puts a webhook of a project of the owner's, and a message to it, into a selection.
+    async fn with_a_webhook(&self, selection: String, cell: usize) -> String {
+        if !selection.contains("$webhook") && !selection.contains("$delivery") {
+            return selection;
+        }
+        let owner = self.owner().logged_in_again().await;
+        let project = owner.creates_project(&format!("W{cell}")).await;
+        let register = "mutation($project: ID!) { registerWebhook(
+            input: {url: \"https://hooks.example.org/\", projectId: $project}) { webhook { id } } }";
+        let reply = owner.graphql(register, json!({"project": project})).await;
+        let webhook = &reply.data()["registerWebhook"]["webhook"]["id"];
+        let test = "mutation($id: ID!) { sendTestWebhook(input: {id: $id}) { delivery { id } } }";
+        let reply = owner.graphql(test, json!({"id": webhook})).await;
+        let delivery = &reply.data()["sendTestWebhook"]["delivery"]["id"];
+        let selection = selection.replace("$webhook", &webhook.to_string());
+        selection.replace("$delivery", &delivery.to_string())
     }
 
     /// Puts a comment, a change of a task and a label of the owner's into a selection.
@@ -261,6 +280,10 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
                 hears_a_change(&cast, address, &caller, &document).await;
                 continue;
             }
+            if row.1 == "notificationReceived" {
+                hears_what_is_told(&cast, address, &caller, &document).await;
+                continue;
+            }
             // What happened to somebody else before does not come, though it comes first.
             let after = json!({"after": caller.event_cursor().await});
             let document = document
@@ -277,6 +300,41 @@ async fn everybody_hears_what_the_matrix_says_and_only_their_own(
             assert_eq!(event["taskAssigned"]["task"]["title"], json!(caller.name));
         }
     }
+}
+
+/// Everybody hears what they are told, and not what is told to somebody else.
+async fn hears_what_is_told(
+    cast: &Cast,
+    address: std::net::SocketAddr,
+    caller: &Person,
+    document: &str,
+) {
+    let query = "{ notifications { eventCursor } }";
+    let reply = caller.graphql(query, json!({})).await;
+    let after = json!({"after": reply.data()["notifications"]["eventCursor"]});
+    let others = cast
+        .people
+        .iter()
+        .filter(|other| other.id != caller.id && !other.id.is_empty());
+    let another = others.clone().next_back().unwrap();
+    for to in [another, caller] {
+        let task = cast.someone.creates(json!({"title": to.name})).await;
+        cast.someone.assigns(&task, to).await.data();
+    }
+    cast.app.work().await;
+    let document = document
+        .replace("subscription {", "subscription($after: String) {")
+        .replace(
+            "notificationReceived",
+            "notificationReceived(after: $after)",
+        );
+    let mut socket = Socket::signed_in(address, caller.token.as_deref().unwrap()).await;
+    socket.subscribe("s", &document, after).await;
+    let event = socket.event("s").await;
+    let title = event["notificationReceived"]["notification"]["title"]
+        .as_str()
+        .unwrap();
+    assert!(title.contains(&caller.name), "{title}");
 }
 
 /// Who may follow a task or a project hears what the administrator does to it.

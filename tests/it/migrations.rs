@@ -1,6 +1,10 @@
 //! The changes of the database: up, down, up; and the entities fit what they make.
 
 use entity::{
+    announcement, device, notification, notification_preference, notification_settings,
+    phone_number, webhook_endpoint, webhook_message,
+};
+use entity::{
     artist_profile, attempt, delivery, event, idempotency, job, login_failure, one_time_token,
     paused_queue, revocation, server_state, session, stream, stream_entry, suppression, task, user,
     user_role,
@@ -38,7 +42,7 @@ async fn all_changes_go_down_and_up_again(#[values(Embedded, Full)] mode: Mode) 
 /// What there is when a change is taken back and made again stays, as far as there is a place for it.
 #[rstest]
 #[case::the_last(1, true)]
-#[case::all_of_tasks_details(7, false)]
+#[case::all_of_tasks_details(10, false)]
 #[tokio::test]
 async fn what_is_there_stays_when_changes_go_down_and_up(
     #[case] steps: u32,
@@ -124,10 +128,10 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
     assert_eq!(task::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(idempotency::Entity::find().all(&db).await.unwrap().len(), 1);
     assert_eq!(event::Entity::find().all(&db).await.unwrap().len(), 4);
-    assert_eq!(stream::Entity::find().all(&db).await.unwrap().len(), 2);
+    assert_eq!(stream::Entity::find().all(&db).await.unwrap().len(), 3);
     assert_eq!(
         stream_entry::Entity::find().all(&db).await.unwrap().len(),
-        3
+        4
     );
     assert_eq!(suppression::Entity::find().all(&db).await.unwrap().len(), 0);
     assert_eq!(job::Entity::find().all(&db).await.unwrap().len(), 2);
@@ -141,6 +145,53 @@ async fn the_entities_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
         server_state::Entity::find().all(&db).await.unwrap().len(),
         1
     );
+}
+
+/// The same of what people are told, and how they want it.
+#[rstest]
+#[tokio::test]
+async fn the_entities_of_what_is_told_fit_the_tables(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let (root, bob) = (app.admin("root").await, app.person("bob").await);
+    let query = "mutation($bob: ID!) {
+        sendNotification(input: {userIds: [$bob], title: \"x\", body: \"x\", channels: [EMAIL]}) { userErrors { code } }
+        registerDevice(input: {platform: FCM, token: \"x\"}) { userErrors { code } }
+        setPhoneNumber(input: {number: \"+4915123456789\"}) { userErrors { code } }
+        updateNotificationSettings(input: {
+            quietHours: [{days: [MONDAY], start: \"22:00\", end: \"07:00\"}],
+            preferences: [{type: MENTIONED, channel: EMAIL, enabled: false}]}) { userErrors { code } }
+        registerWebhook(input: {url: \"https://hooks.example.org/\"}) { webhook { id } } }";
+    let reply = root
+        .graphql(query, serde_json::json!({"bob": bob.id}))
+        .await;
+    let hook = &reply.data()["registerWebhook"]["webhook"]["id"];
+    let test = "mutation($id: ID!) { sendTestWebhook(input: {id: $id}) { userErrors { code } } }";
+    root.graphql(test, serde_json::json!({"id": hook}))
+        .await
+        .data();
+    app.work().await;
+    let db = app.sql().await;
+    let told = notification::Entity::find().all(&db).await.unwrap();
+    assert_eq!(told.len(), 1);
+    let said = announcement::Entity::find().all(&db).await.unwrap();
+    assert_eq!(said.len(), 1);
+    assert_eq!(device::Entity::find().all(&db).await.unwrap().len(), 1);
+    let phones = phone_number::Entity::find().all(&db).await.unwrap();
+    assert_eq!(phones.len(), 1);
+    let settings = notification_settings::Entity::find()
+        .all(&db)
+        .await
+        .unwrap();
+    assert_eq!(settings.len(), 1);
+    let wishes = notification_preference::Entity::find()
+        .all(&db)
+        .await
+        .unwrap();
+    assert_eq!(wishes.len(), 1);
+    let hooks = webhook_endpoint::Entity::find().all(&db).await.unwrap();
+    assert_eq!(hooks.len(), 1);
+    let messages = webhook_message::Entity::find().all(&db).await.unwrap();
+    assert_eq!(messages.len(), 1);
 }
 
 /// The same of what people say about a task.

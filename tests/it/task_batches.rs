@@ -101,7 +101,7 @@ async fn a_hundred_assigned_tasks_take_few_statements(#[values(Embedded, Full)] 
     assert!(tasks.iter().all(|task| task["version"] == 2));
     let again = ada.graphql(query, json!({"input": input})).await;
     assert_eq!(again.data(), reply.data(), "a repeat changes nothing");
-    assert_eq!(app.number("SELECT count(*) FROM jobs").await, 150);
+    assert_eq!(app.number("SELECT count(*) FROM jobs").await, 350);
     let done = "SELECT count(*) FROM tasks WHERE completed_at IS NOT NULL AND parent_id IS NULL";
     assert_eq!(app.number(done).await, 100);
     let differs =

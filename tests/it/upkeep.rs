@@ -327,7 +327,7 @@ async fn a_discarded_job_is_not_done_and_says_why(#[values(Embedded, Full)] mode
     assert_eq!(job["state"], "DONE");
     assert_eq!(job["discardReason"], "the list was wrong");
     let skipped = only_delivery(&app).await;
-    assert_eq!(skipped.state, delivery::State::Skipped);
+    assert_eq!(skipped.state, delivery::State::Suppressed);
     assert_eq!(skipped.reason.as_deref(), Some("the list was wrong"));
     assert_eq!(events(&app, "jobs.discarded").await, 1);
     app.clock.advance(TimeDelta::hours(2));
@@ -357,7 +357,7 @@ async fn nobody_takes_jobs_of_a_paused_queue_until_it_is_resumed(
         name readyCount dueCount runningCount deadCount oldestDueSeconds isPaused pausedAt } } }";
     let reply = root.graphql(query, json!({})).await;
     let queues = reply.data()["jobStatistics"]["queues"].as_array().unwrap();
-    assert_eq!((queues.len(), &queues[1]["name"]), (2, &json!("sink")));
+    assert_eq!((queues.len(), &queues[1]["name"]), (3, &json!("sink")));
     let queue = &queues[0];
     assert_eq!(queue["name"], "default");
     for (count, wanted) in [

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::db::Tx;
 use crate::events;
 use crate::graphql::UserError;
+use crate::notifications;
 use crate::text::is_line;
 
 /// What is to change in a profile; absent keeps, null clears.
@@ -119,7 +120,7 @@ pub async fn update_profile(
             let user = store::lock(&tx, viewer.user_id).await?;
             let user = policy::is_active_now(user)?;
             refuse(problems)?;
-            change(&tx, user, changes, Some(viewer.user_id)).await
+            change(app, &tx, user, changes, Some(viewer.user_id)).await
         })
         .await
 }
@@ -139,7 +140,7 @@ pub async fn update_user(
             let desk = admin::enter(&tx, actor, Some(id)).await?;
             let user = desk.user(id)?;
             refuse(problems)?;
-            change(&tx, user, changes, actor.id()).await
+            change(app, &tx, user, changes, actor.id()).await
         })
         .await
 }
@@ -154,6 +155,7 @@ pub fn refuse(problems: &[UserError]) -> Result<(), AccountError> {
 }
 
 async fn change(
+    app: &App,
     tx: &Tx,
     mut user: Model,
     changes: &ProfileChanges,
@@ -170,6 +172,10 @@ async fn change(
     user.updated_at = tx.clock().now();
     store::save(tx, user.clone()).await.map_err(taken)?;
     let user_id = user.id;
+    if fields.contains(&"timezone") {
+        // Their quiet hours end at another moment.
+        notifications::look_again(app, tx, user_id).await?;
+    }
     events::append(tx, &UserUpdated { user_id, fields }, actor).await?;
     Ok(user)
 }

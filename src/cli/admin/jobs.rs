@@ -280,7 +280,7 @@ async fn stats(app: &App) -> anyhow::Result<()> {
             format!("  PAUSED since {}", since.to_rfc3339())
         });
         lines.push(format!(
-            "{:<7}  ready {}  due {}  running {}  dead {}{oldest}{paused}",
+            "{:<8}  ready {}  due {}  running {}  dead {}{oldest}{paused}",
             queue.name, queue.ready, queue.due, queue.running, queue.dead
         ));
     }

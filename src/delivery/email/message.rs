@@ -12,6 +12,7 @@ use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
 use sha2::{Digest, Sha256};
 
+use super::unsubscribe::{ListUnsubscribe, ONE_CLICK, OneClick};
 use crate::crypto::hex;
 use crate::delivery::EmailMessage;
 use crate::text::{is_unseen, one_line};
@@ -33,31 +34,53 @@ pub(super) fn sender(text: &str) -> Option<Mailbox> {
     mailbox(name.trim().trim_matches('"'), address)
 }
 
+/// The recipient. None when the address is not valid.
+pub(super) fn recipient(message: &EmailMessage) -> Option<Mailbox> {
+    mailbox(&message.to_name, &message.to_address)
+}
+
+/// The subject, as one harmless line.
+pub(super) fn subject(message: &EmailMessage) -> String {
+    one_line(&message.subject, MAX_SUBJECT)
+}
+
+/// The id, of characters that a header can hold.
+pub(super) fn id(message: &EmailMessage) -> String {
+    (message.message_id.chars())
+        .filter(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'))
+        .collect()
+}
+
 /// Builds the mail. None when the recipient's address is not valid.
 pub(super) fn build(from: &Mailbox, message: &EmailMessage) -> Option<Message> {
-    let to = mailbox(&message.to_name, &message.to_address)?;
+    let to = recipient(message)?;
     // Given, not derived from the headers: whatever they say, there is one recipient.
     let envelope = Envelope::new(Some(from.email.clone()), vec![to.email.clone()]).ok()?;
-    let id: String = (message.message_id.chars())
-        .filter(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>'))
-        .collect();
+    let id = id(message);
     let seconds = u64::try_from(message.date.timestamp()).unwrap_or(0);
     let date = UNIX_EPOCH + Duration::from_secs(seconds.min(LAST_SECOND));
     let parts = MultiPart::alternative()
         .boundary(boundary(&id))
         .singlepart(part(ContentType::TEXT_PLAIN, &message.text))
         .singlepart(part(ContentType::TEXT_HTML, &message.html));
-    Message::builder()
+    let mut headers = Message::builder()
         .date(date)
         .from(from.clone())
         .to(to)
-        .subject(one_line(&message.subject, MAX_SUBJECT))
+        .subject(subject(message))
         .message_id(Some(format!("<{id}>")))
-        .header(AutoSubmitted)
-        .envelope(envelope)
-        .multipart(parts)
-        .ok()
+        .header(AutoSubmitted);
+    if let Some(page) = message
+        .unsubscribe
+        .as_deref()
+        .and_then(ListUnsubscribe::new)
+    {
+        headers = headers.header(page).header(OneClick);
+    }
+    headers.envelope(envelope).multipart(parts).ok()
 }
+
+const AUTO_GENERATED: &str = "auto-generated";
 
 /// No program should answer this mail, least of all with "I am on holiday" (RFC 3834 section 5).
 #[derive(Clone)]
@@ -73,8 +96,19 @@ impl Header for AutoSubmitted {
     }
 
     fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+        HeaderValue::new(Self::name(), AUTO_GENERATED.to_owned())
     }
+}
+
+/// The headers beside the usual ones, for a vendor that builds the mail itself.
+pub(super) fn extra_headers(message: &EmailMessage) -> Vec<(HeaderName, String)> {
+    let mut headers = vec![(AutoSubmitted::name(), AUTO_GENERATED.to_owned())];
+    let page = message.unsubscribe.as_deref();
+    if let Some(page) = page.and_then(ListUnsubscribe::new) {
+        headers.push((ListUnsubscribe::name(), page.value()));
+        headers.push((OneClick::name(), ONE_CLICK.to_owned()));
+    }
+    headers
 }
 
 /// Always quoted-printable: no line is too long, a stray CR or LF cannot end a line for one mail server and not for
@@ -120,6 +154,7 @@ mod tests {
     use chrono::DateTime;
     use mail_parser::MessageParser;
 
+    use super::super::unsubscribe::MAX_URL;
     use super::*;
 
     fn message() -> EmailMessage {
@@ -131,6 +166,7 @@ mod tests {
             subject: "A task is yours".to_owned(),
             text: "Hello Ann,\nthis is for you.\n".to_owned(),
             html: "<p>Hello Ann</p>\n".to_owned(),
+            unsubscribe: None,
         }
     }
 
@@ -171,6 +207,112 @@ mod tests {
             --BOUNDARY--\r\n";
         let expected = expected.replace("BOUNDARY", &boundary(&message().message_id));
         assert_eq!(String::from_utf8(bytes(&message())).unwrap(), expected);
+    }
+
+    /// The line of the mail's header with this beginning.
+    fn line(message: &EmailMessage, beginning: &str) -> Option<String> {
+        let mail = String::from_utf8(bytes(message)).unwrap();
+        let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+        let found = head.split("\r\n").find(|line| line.starts_with(beginning));
+        found.map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn a_mail_says_where_such_mails_are_turned_off() {
+        let ordinary = headers(&bytes(&message()));
+        for page in [
+            "https://tasks.example.org/unsubscribe/AYfQ-_09".to_owned(),
+            "http://localhost:8080/a/path/unsubscribe/x".to_owned(),
+            // As long as may be: on one line, not folded.
+            format!("https://tasks.example.org/{}", "x".repeat(MAX_URL - 26)),
+        ] {
+            let message = EmailMessage {
+                unsubscribe: Some(page.clone()),
+                ..message()
+            };
+            let wanted = format!("List-Unsubscribe: <{page}>");
+            assert_eq!(line(&message, "List-Unsubscribe:"), Some(wanted));
+            let wanted = "List-Unsubscribe-Post: List-Unsubscribe=One-Click".to_owned();
+            assert_eq!(line(&message, "List-Unsubscribe-Post:"), Some(wanted));
+            let mail = bytes(&message);
+            let read = MessageParser::default().parse(&mail).unwrap();
+            assert_eq!(
+                read.list_unsubscribe()
+                    .as_address()
+                    .unwrap()
+                    .first()
+                    .unwrap()
+                    .address(),
+                Some(page.as_str())
+            );
+            assert_eq!(
+                read.header_raw("List-Unsubscribe-Post").map(str::trim),
+                Some("List-Unsubscribe=One-Click")
+            );
+            assert_eq!(read.header_values("List-Unsubscribe").count(), 1);
+            assert_eq!(read.headers().len(), ordinary.len() + 2);
+        }
+    }
+
+    #[test]
+    fn a_page_that_no_header_may_hold_is_left_out_and_the_mail_goes() {
+        let ordinary = headers(&bytes(&message()));
+        for wrong in [
+            String::new(),
+            "/unsubscribe/x".to_owned(),
+            "mailto:a@example.org".to_owned(),
+            "javascript:alert(1)".to_owned(),
+            format!("https://tasks.example.org/{}", "x".repeat(MAX_URL)),
+        ] {
+            let message = EmailMessage {
+                unsubscribe: Some(wrong.clone()),
+                ..message()
+            };
+            assert_eq!(headers(&bytes(&message)), ordinary, "{wrong}");
+        }
+        // What the standard knows how to write is written so, and adds nothing.
+        for (odd, written) in [
+            (
+                "https://a.example/x>\r\nBcc: evil@example.com",
+                "https://a.example/x%3EBcc:%20evil@example.com",
+            ),
+            (
+                "https://a.example/ä, <b>?<\"c",
+                "https://a.example/%C3%A4,%20%3Cb%3E?%3C%22c",
+            ),
+            (
+                "https://bücher.example/x",
+                "https://xn--bcher-kva.example/x",
+            ),
+        ] {
+            let message = EmailMessage {
+                unsubscribe: Some(odd.to_owned()),
+                ..message()
+            };
+            let wanted = format!("List-Unsubscribe: <{written}>");
+            assert_eq!(line(&message, "List-Unsubscribe:"), Some(wanted));
+            assert_eq!(headers(&bytes(&message)).len(), ordinary.len() + 2);
+        }
+    }
+
+    #[test]
+    fn a_mail_that_was_kept_before_there_were_such_pages_is_read() {
+        let mut json = serde_json::to_value(message()).unwrap();
+        json.as_object_mut().unwrap().remove("unsubscribe");
+        assert_eq!(
+            serde_json::from_value::<EmailMessage>(json).unwrap(),
+            message()
+        );
+    }
+
+    #[test]
+    fn what_people_can_end_says_where() {
+        let mut message = message();
+        message.unsubscribe = Some("https://tasks.example/end?token=abc".parse().unwrap());
+        let mail = String::from_utf8(bytes(&message)).unwrap();
+        let header = "\r\nList-Unsubscribe: <https://tasks.example/end?token=abc>\r\n\
+            List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n";
+        assert!(mail.contains(header), "{mail}");
     }
 
     #[test]

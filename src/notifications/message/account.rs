@@ -5,9 +5,7 @@ use entity::{event, user};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    ComposeError, Decision, Skip, one_line, own_address, payload, point_in_time, rendered,
-};
+use super::{ComposeError, Decision, Skip, one_line, own_address, payload, rendered};
 use crate::app::App;
 use crate::auth::events::{EmailChanged, PasswordChanged, TokenIssued};
 use crate::auth::one_time;
@@ -71,15 +69,11 @@ fn words_of_token(
     // Whoever registers types the name and the address, and perhaps not their own: a stranger must not
     // be sent somebody's words.
     let unknown = matches!(row.purpose, Purpose::VerifyEmail | Purpose::ChangeEmail);
-    let name = if unknown {
-        "there".to_owned()
-    } else {
-        one_line(&recipient.name)
-    };
+    let name = (!unknown).then(|| one_line(&recipient.name));
     let public_url = app.settings.public_url();
     // In the fragment, which a browser sends to nobody: no log and no `Referer` has the token.
     let link = |what: &str| format!("{public_url}/account#{what}={token}");
-    let until = point_in_time(row.expires_at);
+    let until = row.expires_at;
     let (message, words) = match row.purpose {
         Purpose::VerifyEmail => (
             "verify_email",
@@ -117,7 +111,9 @@ fn words_of_token(
         ),
     };
     Ok(Decision::Send {
-        words: rendered(app, message, &words)?,
+        // An invitation goes to somebody unknown, so in the language of who invites.
+        words: rendered(app, message, &recipient, &words)?,
+        unsubscribe: None,
         to_name: match row.purpose {
             Purpose::Invitation | Purpose::VerifyEmail | Purpose::ChangeEmail => String::new(),
             _ => recipient.name,
@@ -155,7 +151,8 @@ pub(super) async fn email_changed(
     let words = json!({"recipient": one_line(&recipient.name), "address": old,
         "public_url": app.settings.public_url()});
     Ok(Decision::Send {
-        words: rendered(app, "email_changed", &words)?,
+        words: rendered(app, "email_changed", &recipient, &words)?,
+        unsubscribe: None,
         to_name: recipient.name,
         to_address: old,
         proves_address: false,
@@ -189,7 +186,8 @@ fn notice(
 ) -> Result<Decision, ComposeError> {
     match own_address(app, &recipient) {
         Ok(to_address) => Ok(Decision::Send {
-            words: rendered(app, message, words)?,
+            words: rendered(app, message, &recipient, words)?,
+            unsubscribe: None,
             to_name: recipient.name,
             to_address,
             proves_address: false,

@@ -1,15 +1,25 @@
 //! What a message says, and whether it is still to be said.
 
 mod account;
-mod task;
+mod facts;
+mod notice;
 
-use chrono::NaiveDate;
-use entity::{Timestamp, delivery, event, user};
+use std::collections::BTreeSet;
+
+use entity::notified::{Channel, Type};
+use entity::{UserId, delivery, event, notification, user};
+use sea_orm::ActiveEnum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
+pub use self::facts::{Facts, Payload};
+pub use self::notice::Standing;
+use super::address::PHONE_CODE_MINUTES;
+use super::settings::{Subject, holds};
 use super::suppressions::is_suppressed;
-use super::templates::Rendered;
+use super::templates::{Reader, Rendered};
+use super::unsubscribe::Unsubscription;
 use crate::accounts;
 use crate::app::App;
 use crate::auth::events::{EmailChanged, PasswordChanged, SessionReused, TokenIssued};
@@ -28,6 +38,8 @@ pub enum Decision {
         to_address: String,
         /// The words.
         words: Rendered,
+        /// Where mails such as this one are turned off.
+        unsubscribe: Option<String>,
         /// Whether it asks the owner of an address to show that it takes mail: then it goes there
         /// even if no other mail does.
         proves_address: bool,
@@ -65,6 +77,20 @@ pub enum Skip {
     TokenKeyGone,
     /// The old address is not known any more.
     OldAddressGone,
+    /// The comment is gone.
+    CommentGone,
+    /// What was to be announced is gone.
+    AnnouncementGone,
+    /// The recipient may not see the task any more.
+    Hidden,
+    /// It is of no use any more.
+    Expired,
+    /// The device is gone.
+    DeviceGone,
+    /// The person has no confirmed phone number any more.
+    NoPhoneNumber,
+    /// The code was replaced or used, or is over.
+    CodeGone,
 }
 
 impl Skip {
@@ -84,6 +110,13 @@ impl Skip {
             Self::TokenOver => "token_over",
             Self::TokenKeyGone => "token_key_gone",
             Self::OldAddressGone => "old_address_gone",
+            Self::CommentGone => "comment_gone",
+            Self::AnnouncementGone => "announcement_gone",
+            Self::Hidden => "hidden",
+            Self::Expired => "expired",
+            Self::DeviceGone => "device_gone",
+            Self::NoPhoneNumber => "no_phone_number",
+            Self::CodeGone => "code_gone",
         }
     }
 }
@@ -99,28 +132,22 @@ pub enum ComposeError {
     Broken(String),
 }
 
-/// Looks once more whether a delivery is wanted, and finds its words.
+/// Looks once more whether a mail is wanted, and finds its words.
 pub async fn compose(
     app: &App,
     delivery: &delivery::Model,
     event: &event::Model,
+    notification: Option<&notification::Model>,
 ) -> Result<Decision, ComposeError> {
-    let recipient = app
-        .db
-        .read(|db| async move { accounts::find(&db, delivery.recipient_id).await })
-        .await?;
-    let Some(recipient) = recipient.filter(|user| user.status == user::Status::Active) else {
+    let Some(recipient) = recipient(app, delivery.recipient_id).await? else {
         return Ok(Decision::Skip(Skip::AccountInactive));
     };
     let decision = match event.topic.as_str() {
-        TaskAssigned::TOPIC => task::assigned(app, event, recipient).await,
         TokenIssued::TOPIC => account::token_issued(app, event, recipient).await,
         EmailChanged::TOPIC => account::email_changed(app, event, recipient).await,
         PasswordChanged::TOPIC => account::password_changed(app, event, recipient),
         SessionReused::TOPIC => account::session_reused(app, recipient),
-        other => Err(ComposeError::Broken(format!(
-            "no message for the topic {other}"
-        ))),
+        _ => noticed(app, event, notification, recipient).await,
     }?;
     if let Decision::Send {
         to_address,
@@ -139,9 +166,100 @@ pub async fn compose(
     Ok(decision)
 }
 
+/// Who gets a message, if they may still sign in.
+///
+/// # Errors
+/// The database's failure.
+pub async fn recipient(app: &App, id: UserId) -> Result<Option<user::Model>, DbError> {
+    let user = app
+        .db
+        .read(|db| async move { accounts::find(&db, id).await })
+        .await?;
+    Ok(user.filter(|user| user.status == user::Status::Active))
+}
+
+/// Looks once more whether a notification is of use to its recipient. Answers what it is about. `is_new`
+/// when it is to be said in new words, of the task as it is now.
+///
+/// # Errors
+/// The database's failure.
+pub async fn still_told(
+    app: &App,
+    event: &event::Model,
+    kind: Type,
+    recipient: UserId,
+    is_new: bool,
+) -> Result<Result<Facts, Skip>, DbError> {
+    app.db
+        .read(|db| async move {
+            let facts = Facts::read(&db, event).await?;
+            let standing = Standing::read(&db, &facts, &BTreeSet::from([recipient])).await?;
+            let stale = standing.stale(&facts, kind, recipient);
+            // What was written then may be said; what is there now may not.
+            let hidden = is_new && !standing.sees(&facts, recipient);
+            Ok(match stale.or(hidden.then_some(Skip::Hidden)) {
+                Some(skip) => Err(skip),
+                None => Ok(facts),
+            })
+        })
+        .await
+}
+
+/// The mail of a notification.
+async fn noticed(
+    app: &App,
+    event: &event::Model,
+    notification: Option<&notification::Model>,
+    recipient: user::Model,
+) -> Result<Decision, ComposeError> {
+    let kind = match notification {
+        Some(notification) => notification.kind,
+        // Written by a version that had no notifications.
+        None if event.topic == TaskAssigned::TOPIC => Type::TaskAssigned,
+        None => {
+            let topic = &event.topic;
+            return Err(ComposeError::Broken(format!(
+                "no message for the topic {topic}"
+            )));
+        }
+    };
+    let to_address = match own_address(app, &recipient) {
+        Ok(address) => address,
+        Err(reason) => return Ok(Decision::Skip(reason)),
+    };
+    let facts = match still_told(app, event, kind, recipient.id, true).await? {
+        Ok(facts) => facts,
+        Err(reason) => return Ok(Decision::Skip(reason)),
+    };
+    let unsubscribe = notification.and_then(|it| unsubscribe_link(app, it));
+    let blanks = facts.blanks(app, &recipient.name, unsubscribe.as_deref());
+    Ok(Decision::Send {
+        words: rendered(app, &kind.to_value(), &recipient, &blanks)?,
+        to_name: recipient.name,
+        to_address,
+        unsubscribe,
+        proves_address: false,
+    })
+}
+
+/// Where mails such as this one are turned off; none for what is always told.
+fn unsubscribe_link(app: &App, notification: &notification::Model) -> Option<String> {
+    let (category, priority) = (notification.category, notification.priority);
+    if !holds(category, priority, Channel::Email) {
+        return None;
+    }
+    // Of an announcement nobody wants less but of what it is about.
+    let subject = match notification.kind {
+        Type::Announcement => Subject::Category(category),
+        kind => Subject::Type(kind),
+    };
+    let user_id = notification.user_id;
+    Some(Unsubscription { user_id, subject }.link(app))
+}
+
 /// The address of an account, if mail may go there. Whoever registers can type any address, so those
 /// that nobody has confirmed get only the mail that asks to, unless the settings say otherwise.
-fn own_address(app: &App, user: &user::Model) -> Result<String, Skip> {
+pub fn own_address(app: &App, user: &user::Model) -> Result<String, Skip> {
     let Some(address) = &user.email else {
         return Err(Skip::NoAddress);
     };
@@ -156,14 +274,27 @@ fn payload<T: DeserializeOwned>(event: &event::Model) -> Result<T, ComposeError>
         .map_err(|error| ComposeError::Broken(format!("the payload of the event: {error}")))
 }
 
+/// Fills the blanks of a message, in the language and the time zone of who gets it.
 fn rendered(
     app: &App,
     message: &str,
+    recipient: &user::Model,
     words: &(impl Serialize + Sync),
 ) -> Result<Rendered, ComposeError> {
+    let reader = Reader::of(recipient, app.settings.notifications.default_locale);
     app.templates
-        .render(message, words)
+        .render(message, &reader, words)
         .map_err(|error| ComposeError::Broken(format!("a template: {error}")))
+}
+
+/// The SMS with a code that shows that a number is somebody's.
+///
+/// # Errors
+/// `Broken`.
+pub fn phone_code(app: &App, recipient: &user::Model, code: &str) -> Result<String, ComposeError> {
+    let words = json!({"code": code, "minutes": PHONE_CODE_MINUTES, "recipient": one_line(&recipient.name),
+        "public_url": app.settings.public_url()});
+    Ok(rendered(app, "phone_code", recipient, &words)?.short)
 }
 
 /// The longest name in a text, in characters.
@@ -172,13 +303,4 @@ const MAX_NAME: usize = 100;
 /// A name as it stands in a text: nobody's name may look like a line of ours.
 fn one_line(name: &str) -> String {
     text::one_line(name, MAX_NAME)
-}
-
-/// A day as people read it.
-fn day(day: NaiveDate) -> String {
-    day.format("%-d %B %Y").to_string()
-}
-
-fn point_in_time(at: Timestamp) -> String {
-    at.format("%-d %B %Y, %H:%M UTC").to_string()
 }

@@ -17,7 +17,7 @@ pub async fn settle_queued(
     reason: Option<&str>,
 ) -> Result<(), DbError> {
     super::ended(tx, id, state, reason)
-        .filter(Column::State.eq(State::Queued))
+        .filter(Column::State.is_in(State::OPEN))
         .exec(tx.conn())
         .await?;
     Ok(())

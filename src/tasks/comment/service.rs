@@ -13,6 +13,7 @@ use crate::db::idempotency::{self, Outcome};
 use crate::db::{Tx, id_at};
 use crate::events::{self, Event, Log};
 use crate::graphql::{Kind, UserError};
+use crate::notifications;
 use crate::tasks::TaskError;
 use crate::tasks::policy::Command;
 use crate::tasks::task::{
@@ -332,6 +333,7 @@ async fn tell<E: Event>(
 ) -> Result<(), TaskError> {
     let mut log = Log::default();
     let stream = events::task_stream(task.id, task.project_id);
-    log.add(tx, event, Some(viewer.user_id), [stream])?;
+    let id = log.add(tx, event, Some(viewer.user_id), [stream])?;
+    notifications::enqueue_dispatch(app, tx, [id]).await?;
     Ok(log.write(tx, &app.bus).await?)
 }

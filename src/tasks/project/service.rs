@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::db::{DbError, Tx, new_id};
 use crate::events::{Event, Log, project_stream};
 use crate::graphql::{Kind, UserError, UserErrorCode};
+use crate::notifications;
 use crate::tasks::policy::{self, Command};
 use crate::tasks::task::{description_problems, no_account, problem, refuse};
 use crate::text::is_blank;
@@ -342,7 +343,9 @@ async fn tell<E: Event>(
     event: &E,
 ) -> Result<(), TaskError> {
     let mut log = Log::default();
-    log.add(tx, event, Some(viewer.user_id), [project_stream(id)])?;
+    let event = log.add(tx, event, Some(viewer.user_id), [project_stream(id)])?;
+    let told = notifications::tells(E::TOPIC).then_some(event);
+    notifications::enqueue_dispatch(app, tx, told).await?;
     log.write(tx, &app.bus).await?;
     Ok(())
 }

@@ -33,6 +33,9 @@ pub struct TaskAssigned {
     pub project_id: Option<ProjectId>,
     /// To whom.
     pub assignee_id: UserId,
+    /// Whose it was before.
+    #[serde(default)]
+    pub previous_assignee_id: Option<UserId>,
     /// Who is to be told.
     pub recipients: Vec<UserId>,
 }

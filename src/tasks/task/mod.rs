@@ -8,6 +8,7 @@ mod filter;
 mod mutation;
 mod mutation_state;
 mod order;
+mod outward;
 mod query;
 mod record;
 mod search;
@@ -20,13 +21,16 @@ mod subtask;
 use super::TaskError;
 
 pub use self::api::Task;
-pub(super) use self::api::required_user;
+pub use self::api::required_user;
 pub use self::batch::TaskBatchMutation;
-pub use self::events::TaskAssigned;
+pub use self::events::{
+    TaskAssigned, TaskCompleted, TaskDeleted, TaskRestored, TaskUnassigned, TaskUpdated,
+};
 pub use self::field::TaskField;
 pub use self::mutation::TaskMutation;
 pub(super) use self::mutation::task_id;
 pub use self::mutation_state::TaskStateMutation;
+pub use self::outward::{outward, outward_of};
 pub use self::query::{TaskQuery, find_task, find_tasks};
 pub(super) use self::record::Difference;
 pub use self::service::empty_trash;
@@ -35,7 +39,7 @@ pub(super) use self::service::{
 };
 pub use self::store::find;
 pub(super) use self::store::{find_all_visible, find_visible, lock};
-pub use self::subscription::TaskSubscription;
+pub use self::subscription::{TaskSubscription, to_the_first_error};
 pub use self::subscription_changes::TaskChangeSubscription;
 pub use self::subtask::SubtaskLoaders;
-pub(super) use self::subtask::load_visible;
+pub use self::subtask::load_visible;

@@ -73,7 +73,7 @@ pub async fn write(
         recipients: watcher::recipients(tx, &tasks, viewer.user_id).await?,
         log: Log::default(),
         history: Vec::new(),
-        mails: Vec::new(),
+        told: Vec::new(),
     };
     for changed in changes {
         record.note(changed)?;
@@ -82,7 +82,7 @@ pub async fn write(
     let reworded = changes.iter().filter(|changed| changed.has_other_texts());
     let words = reworded.map(|changed| task_words::Model::of(&changed.after));
     store::index_words(tx, words.collect()).await?;
-    notifications::enqueue_dispatch(app, tx, record.mails).await?;
+    notifications::enqueue_dispatch(app, tx, record.told).await?;
     sink::enqueue(app, tx, record.log.ids()).await?;
     record.log.write(tx, &app.bus).await
 }
@@ -93,8 +93,8 @@ struct Record<'a> {
     recipients: HashMap<TaskId, Vec<UserId>>,
     log: Log,
     history: Vec<task_history::ActiveModel>,
-    /// The events somebody gets a mail of.
-    mails: Vec<EventId>,
+    /// The events that somebody is to be told of, or some other system that follows a project.
+    told: Vec<EventId>,
 }
 
 impl Record<'_> {
@@ -109,15 +109,15 @@ impl Record<'_> {
         let (task_id, project_id) = (after.id, after.project_id);
         let told = || self.recipients.get(&task_id).cloned().unwrap_or_default();
         let Some(before) = before else {
-            let recipients = told();
-            self.add(
-                after,
-                &TaskCreated {
-                    task_id,
-                    project_id,
-                    recipients,
-                },
-            )?;
+            let event = TaskCreated {
+                task_id,
+                project_id,
+                recipients: told(),
+            };
+            let stream = events::task_stream(task_id, project_id);
+            let id = self.log.add(self.tx, &event, Some(self.actor), [stream])?;
+            // Whose it is hears of it by being given it; nobody else follows it yet.
+            self.told.extend(project_id.map(|_| id));
             return self.note_assignee(None, after);
         };
         let mut differences = differences(before, after);
@@ -198,11 +198,11 @@ impl Record<'_> {
         let is_due = after.enabled && before.is_some_and(|before| !before.assignee_told);
         match (had_it, after.assignee_id) {
             (_, Some(assignee_id)) if is_given || is_due => {
-                let gets_mail = recipients.contains(&assignee_id);
                 let event = TaskAssigned {
                     task_id,
                     project_id,
                     assignee_id,
+                    previous_assignee_id: had_it.filter(|before| *before != assignee_id),
                     recipients,
                 };
                 let mut streams = Vec::new();
@@ -215,7 +215,7 @@ impl Record<'_> {
                     streams.push(events::assigned_stream(assignee_id));
                 }
                 let id = self.log.add(self.tx, &event, Some(self.actor), streams)?;
-                self.mails.extend(gets_mail.then_some(id));
+                self.tell(after, id, event.previous_assignee_id);
             }
             (Some(assignee_id), None) => {
                 let event = TaskUnassigned {
@@ -224,17 +224,30 @@ impl Record<'_> {
                     assignee_id,
                     recipients,
                 };
-                self.add(after, &event)?;
+                let id = self.add(after, &event)?;
+                self.tell(after, id, Some(assignee_id));
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn add<E: Event>(&mut self, task: &Model, event: &E) -> Result<(), DbError> {
+    /// Has people told of an event: its recipients, and whose the task was.
+    fn tell(&mut self, task: &Model, event: EventId, loser: Option<UserId>) {
+        let told = self.recipients.get(&task.id);
+        let anybody = told.is_some_and(|told| !told.is_empty())
+            || loser.is_some_and(|loser| loser != self.actor)
+            || task.project_id.is_some();
+        if anybody && !self.told.contains(&event) {
+            self.told.push(event);
+        }
+    }
+
+    fn add<E: Event>(&mut self, task: &Model, event: &E) -> Result<EventId, DbError> {
         let stream = events::task_stream(task.id, task.project_id);
-        self.log.add(self.tx, event, Some(self.actor), [stream])?;
-        Ok(())
+        let id = self.log.add(self.tx, event, Some(self.actor), [stream])?;
+        self.tell(task, id, None);
+        Ok(id)
     }
 }
 

@@ -11,4 +11,4 @@ pub use self::api::{Loaders, WatcherConnection, viewer_has_muted, viewer_is_watc
 pub use self::audience::Audience;
 pub use self::mutation::WatcherMutation;
 pub use self::recipients::{recipients, recipients_and};
-pub use self::store::{has_muted, start};
+pub use self::store::{start, who_muted};

@@ -77,17 +77,20 @@ pub async fn remove(tx: &Tx, task: TaskId, user: UserId) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Whether somebody wants to hear nothing of a task.
+/// Who wants to hear nothing of a task.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn has_muted(
+pub async fn who_muted(
     db: &impl ConnectionTrait,
     task: TaskId,
-    user: UserId,
-) -> Result<bool, DbError> {
-    let row = Entity::find_by_id((task, user)).one(db).await?;
-    Ok(row.is_some_and(|row| row.muted))
+) -> Result<HashSet<UserId>, DbError> {
+    let rows = Entity::find()
+        .filter(Column::TaskId.eq(task))
+        .filter(Column::Muted.eq(true))
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
 /// Whether somebody has muted those of these tasks that they follow or have muted.

@@ -197,6 +197,10 @@ export async function name(id: string): Promise<string> {
     case "Artist":
     case "Job":
     case "Session":
+    case "Notification":
+    case "Device":
+    case "Webhook":
+    case "WebhookDelivery":
       return node.__typename;
     case undefined:
       return "nothing";

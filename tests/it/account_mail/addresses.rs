@@ -104,7 +104,7 @@ async fn an_address_that_nobody_confirmed_gets_no_other_mail(#[values(Embedded, 
         .await;
     app.work().await;
     assert_eq!(sent(&app), []);
-    let skipped = "SELECT count(*) FROM deliveries WHERE state = 'skipped' \
+    let skipped = "SELECT count(*) FROM deliveries WHERE state = 'suppressed' \
                    AND reason = 'unconfirmed'";
     assert_eq!(app.number(skipped).await, 1);
     confirm(&app, "bob").await;

@@ -63,6 +63,8 @@ fn production_counts_names_too_and_nobody_for_everybody() {
             "assign_tasks 200/1m",
             "create_comment 20/1m",
             "register_document 200/1h",
+            "unsubscribe 60/1m",
+            "call_webhook 20/1m",
         ]
     );
 }

@@ -66,7 +66,7 @@ async fn an_address_that_takes_no_mail_gets_none_until_an_administrator_says_so(
     let next = json!({"title": "Next", "assigneeId": bob.id});
     ada.creates(next.clone()).await;
     app.work().await;
-    let skipped = (delivery::State::Skipped, Some("suppressed".to_owned()));
+    let skipped = (delivery::State::Suppressed, Some("suppressed".to_owned()));
     let failed = (delivery::State::Failed, Some(reason));
     assert_eq!(states(&app).await, [failed, skipped]);
     assert_eq!(smtp.failures(), 1, "the server was asked once");

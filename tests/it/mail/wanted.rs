@@ -99,7 +99,7 @@ async fn a_mail_that_is_not_wanted_any_more_is_skipped_with_a_word(
     let all = deliveries(&app).await;
     let his: Vec<_> = all.iter().filter(|row| row.recipient_id.0 == bob).collect();
     assert_eq!(his.len(), 1);
-    assert_eq!(his[0].state, delivery::State::Skipped);
+    assert_eq!(his[0].state, delivery::State::Suppressed);
     assert_eq!(his[0].reason.as_deref(), Some(word));
     let others = usize::from(meanwhile == Meanwhile::Reassigned);
     let mails = app.mails();
@@ -116,7 +116,7 @@ async fn where_no_mail_is_sent_each_is_skipped(#[values(Embedded, Full)] mode: M
     ada_assigns_to_bob(&app).await;
     app.work().await;
     let told = deliveries(&app).await.remove(0);
-    assert_eq!(told.state, delivery::State::Skipped);
+    assert_eq!(told.state, delivery::State::Suppressed);
     assert_eq!(told.reason.as_deref(), Some("mail_off"));
 }
 
@@ -135,7 +135,7 @@ async fn before_a_retry_it_is_asked_again(
     app.clock.advance(TimeDelta::hours(1));
     app.work().await;
     let told = deliveries(&app).await.remove(0);
-    assert_eq!(told.state, delivery::State::Skipped, "{told:?}");
+    assert_eq!(told.state, delivery::State::Suppressed, "{told:?}");
     assert_eq!(told.message, None);
     assert!(smtp.mails().is_empty());
 }

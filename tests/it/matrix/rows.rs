@@ -45,12 +45,14 @@ pub const OWNER_OF_WHAT_ALL_SEE: [Outcome; 6] = [Unsigned, No, No, No, Done, Don
 pub const AUTHOR: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Done, No];
 /// For all but administrators it does not exist.
 pub const UNSEEN_BUT_BY_ADMINS: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Unknown, Done];
+/// It is nobody's.
+pub const UNSEEN: [Outcome; 6] = [Unsigned, Unknown, Unknown, Unknown, Unknown, Unknown];
 pub const ADMINS: [Outcome; 6] = [Unsigned, No, No, No, No, Done];
 
 /// The operation, the field, what comes of it for each caller, and what is asked. `$task` is a new
 /// task of the owner's, `$project` a new project of theirs, `$user` the owner, `$artist` the artist's profile, `$else` an account nobody
 /// else is about, `$comment` a comment of the owner's on a task of theirs, `$change` a change of it,
-/// `$label` a label of the owner's, `$job` a job that waits, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
+/// `$label` a label of the owner's, `$webhook` a webhook of a project of theirs, `$delivery` a message to it that waits, `$job` a job that waits, `$new` a new name, `$session` a session of the owner's, `$refresh` a refresh token of the caller's.
 pub type Row = (&'static str, &'static str, [Outcome; 6], &'static str);
 
 #[rustfmt::skip]
@@ -150,5 +152,35 @@ pub const ROWS: &[Row] = &[
     ("mutation", "resumeQueue", ADMINS, "resumeQueue(input: {queue: \"default\"}) { userErrors { code } }"),
     ("mutation", "retryJob", ADMINS, "retryJob(input: {id: $job}) { userErrors { code } }"),
     ("mutation", "retryJobs", ADMINS, "retryJobs(input: {}) { userErrors { code } }"),
+    ("query", "webhook", OWNER, "webhook(id: $webhook) { id deliveries { totalCount } }"),
+    ("query", "webhooks", SIGNED_IN, "webhooks { totalCount }"),
+    ("query", "webhooks", OWNER, "webhooks(projectId: $project) { totalCount }"),
+    ("query", "node", OWNER, "node(id: $webhook) { id }"),
+    ("query", "node", OWNER, "node(id: $delivery) { id }"),
+    ("query", "nodes", OWNER, "nodes(ids: [$webhook, $delivery]) { id }"),
+    ("mutation", "deleteWebhook", OWNER, "deleteWebhook(input: {id: $webhook}) { userErrors { code } }"),
+    ("mutation", "recoverWebhook", OWNER, "recoverWebhook(input: {id: $webhook, since: \"2026-01-01T00:00:00Z\"}) { userErrors { code } }"),
+    ("mutation", "redeliverWebhook", [Unsigned, Unknown, Unknown, Unknown, Told, Told], "redeliverWebhook(input: {deliveryId: $delivery}) { userErrors { code } }"),
+    ("mutation", "registerWebhook", SIGNED_IN, "registerWebhook(input: {url: \"https://hooks.example.org/\"}) { userErrors { code } }"),
+    ("mutation", "registerWebhook", OWNER, "registerWebhook(input: {url: \"https://hooks.example.org/\", projectId: $project}) { userErrors { code } }"),
+    ("mutation", "rotateWebhookSecret", OWNER, "rotateWebhookSecret(input: {id: $webhook}) { userErrors { code } }"),
+    ("mutation", "sendTestWebhook", OWNER, "sendTestWebhook(input: {id: $webhook}) { userErrors { code } }"),
+    ("mutation", "updateWebhook", OWNER, "updateWebhook(input: {id: $webhook, ratePerMinute: 10}) { userErrors { code } }"),
     ("subscription", "taskAssigned", SIGNED_IN, "taskAssigned { cursor task { title } }"),
+    ("query", "notification", UNSEEN, "notification(id: \"notification_01h455vb4pex5vsknk084sn02q\") { id }"),
+    ("query", "notificationSettings", SIGNED_IN, "notificationSettings { timezone types { type channels } devices { id } phoneNumber { number } }"),
+    ("query", "notificationStats", ADMINS, "notificationStats { inAppCount channels { totalCount } }"),
+    ("query", "notifications", SIGNED_IN, "notifications { totalCount eventCursor nodes { id } }"),
+    ("query", "unreadCount", SIGNED_IN, "unreadCount"),
+    ("mutation", "archiveNotifications", UNSEEN, "archiveNotifications(input: {ids: [\"notification_01h455vb4pex5vsknk084sn02q\"]}) { userErrors { code } }"),
+    ("mutation", "confirmPhoneNumber", TOLD_WHEN_SIGNED_IN, "confirmPhoneNumber(input: {code: \"000000\"}) { userErrors { code } }"),
+    ("mutation", "markAllNotificationsRead", SIGNED_IN, "markAllNotificationsRead(input: {}) { userErrors { code } }"),
+    ("mutation", "markNotificationRead", UNSEEN, "markNotificationRead(input: {ids: [\"notification_01h455vb4pex5vsknk084sn02q\"]}) { userErrors { code } }"),
+    ("mutation", "registerDevice", SIGNED_IN, "registerDevice(input: {platform: FCM, token: $new}) { userErrors { code } }"),
+    ("mutation", "removeDevice", UNSEEN, "removeDevice(input: {id: \"device_01h455vb4pex5vsknk084sn02q\"}) { userErrors { code } }"),
+    ("mutation", "removePhoneNumber", SIGNED_IN, "removePhoneNumber { userErrors { code } }"),
+    ("mutation", "sendNotification", ADMINS, "sendNotification(input: {userIds: [$user], title: \"x\", body: \"x\"}) { userErrors { code } }"),
+    ("mutation", "setPhoneNumber", SIGNED_IN, "setPhoneNumber(input: {number: \"+4915123456789\"}) { userErrors { code } }"),
+    ("mutation", "updateNotificationSettings", SIGNED_IN, "updateNotificationSettings(input: {preferences: []}) { userErrors { code } }"),
+    ("subscription", "notificationReceived", SIGNED_IN, "notificationReceived { cursor notification { title } }"),
 ];

@@ -28,7 +28,7 @@ async fn jobs_are_looked_after_on_the_command_line(#[values(Embedded, Full)] mod
     assert_eq!(said(&["list"]), "no jobs\n");
     assert_eq!(
         said(&["stats"]),
-        "default  ready 0  due 0  running 0  dead 0\nsink     ready 0  due 0  running 0  dead 0\n"
+        "default   ready 0  due 0  running 0  dead 0\nsink      ready 0  due 0  running 0  dead 0\nwebhooks  ready 0  due 0  running 0  dead 0\n"
     );
     {
         let (mut server, address) = site.serve(&[]).await;
@@ -74,7 +74,7 @@ async fn jobs_are_looked_after_on_the_command_line(#[values(Embedded, Full)] mod
     said(&["pause"]);
     let stats = said(&["stats"]);
     assert!(
-        stats.starts_with("default  ready 1  due 1  running 0  dead 0"),
+        stats.starts_with("default   ready 1  due 1  running 0  dead 0"),
         "{stats}"
     );
     assert!(stats.contains("PAUSED since"), "{stats}");

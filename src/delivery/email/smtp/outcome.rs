@@ -115,6 +115,7 @@ impl Server {
         let detail = format!("{} {}", answer.code(), lines.join(" "));
         Outcome::Sent {
             detail: Some(self.clean(&detail)),
+            id: None,
         }
     }
 

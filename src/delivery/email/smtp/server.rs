@@ -207,6 +207,7 @@ fn tls(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::email::tests::defaults;
 
     fn parsed(text: &str) -> Result<(String, bool), TransportError> {
         host(&Url::parse(text).unwrap())
@@ -261,20 +262,8 @@ mod tests {
                 "mail.example.org:2465",
             ),
         ] {
-            let settings = MailSettings {
-                transport: crate::settings::MailTransport::Smtp,
-                smtp_url: Some(url.to_owned().into()),
-                smtp_ca_file: None,
-                smtp_pool: 1,
-                from: String::new(),
-                to_unverified: None,
-                mailbox_folder: std::path::PathBuf::new(),
-                timeout_seconds: 1,
-                give_up_hours: 1,
-                max_per_minute: 0,
-                probe_base_seconds: 30,
-                probe_cap_seconds: 600,
-            };
+            let mut settings = defaults();
+            settings.smtp_url = Some(url.to_owned().into());
             let server = Server::new(&settings, "example.org").unwrap();
             assert_eq!(server.encryption, encryption, "{url}");
             assert_eq!(server.place(), place, "{url}");

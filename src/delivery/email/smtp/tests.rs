@@ -11,7 +11,9 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::delivery::email::EmailTransport;
+use crate::db::Clock;
+use crate::delivery::email::tests::{defaults, outbound};
+use crate::delivery::email::{EmailTransport, TransportError};
 use crate::delivery::{EmailMessage, Outcome};
 use crate::settings::{MailSettings, MailTransport};
 
@@ -106,20 +108,21 @@ async fn converse(
 }
 
 fn settings(url: &str) -> MailSettings {
-    MailSettings {
-        transport: MailTransport::Smtp,
-        smtp_url: Some(url.to_owned().into()),
-        smtp_ca_file: None,
-        smtp_pool: 2,
-        from: "Taskflow <taskflow@sender.example>".to_owned(),
-        to_unverified: None,
-        mailbox_folder: PathBuf::new(),
-        timeout_seconds: 5,
-        give_up_hours: 72,
-        max_per_minute: 0,
-        probe_base_seconds: 30,
-        probe_cap_seconds: 600,
-    }
+    let mut settings = defaults();
+    settings.transport = MailTransport::Smtp;
+    settings.smtp_url = Some(url.to_owned().into());
+    settings.smtp_pool = 2;
+    settings.from = "Taskflow <taskflow@sender.example>".to_owned();
+    settings.timeout_seconds = 5;
+    settings
+}
+
+fn new(settings: &MailSettings) -> Result<EmailTransport, TransportError> {
+    EmailTransport::new(settings, &outbound(), Clock::default())
+}
+
+fn transport(settings: &MailSettings) -> EmailTransport {
+    new(settings).unwrap()
 }
 
 fn message() -> EmailMessage {
@@ -131,6 +134,7 @@ fn message() -> EmailMessage {
         subject: "A task".to_owned(),
         text: ".\n.leading dots\n".to_owned(),
         html: "<p>Hello</p>".to_owned(),
+        unsubscribe: None,
     }
 }
 
@@ -143,23 +147,20 @@ fn later() -> Instant {
 async fn send(script: Script) -> Outcome {
     let server = Responder::start(script).await;
     let url = format!("smtp://user:s3cret@127.0.0.1:{}", server.port);
-    EmailTransport::new(&settings(&url))
-        .unwrap()
-        .send(&message(), later())
-        .await
+    transport(&settings(&url)).send(&message(), later()).await
 }
 
 #[tokio::test]
 async fn connections_are_used_again_and_the_answer_is_kept() {
     let server = Responder::start(&[]).await;
     let url = format!("smtp://localhost:{}", server.port);
-    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    let transport = transport(&settings(&url));
     assert_eq!(transport.check().await, Ok(()));
     for _ in 0..3 {
         let detail = Some("250 2.0.0 queued as 17".to_owned());
         assert_eq!(
             transport.send(&message(), later()).await,
-            Outcome::Sent { detail }
+            Outcome::Sent { detail, id: None }
         );
     }
     assert_eq!(server.saw("(connected)"), 1);
@@ -173,7 +174,7 @@ async fn connections_are_used_again_and_the_answer_is_kept() {
 async fn no_more_connections_than_allowed() {
     let server = Responder::start(&[]).await;
     let url = format!("smtp://localhost:{}", server.port);
-    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    let transport = transport(&settings(&url));
     let message = message();
     let send = || transport.send(&message, later());
     let all = tokio::join!(send(), send(), send(), send(), send(), send());
@@ -256,7 +257,7 @@ async fn what_is_wrong_with_the_mail_is_rejected() {
 async fn a_mail_whose_lease_is_over_is_not_handed_over() {
     let server = Responder::start(&[]).await;
     let url = format!("smtp://localhost:{}", server.port);
-    let transport = EmailTransport::new(&settings(&url)).unwrap();
+    let transport = transport(&settings(&url));
     let outcome = transport.send(&message(), Instant::now()).await;
     let reason = "the lease ended before the mail was handed over (at DATA)".to_owned();
     let expected = Outcome::Retry {
@@ -312,7 +313,7 @@ async fn a_late_answer_is_never_taken_for_the_next_mails() {
     let mut settings = settings(&format!("smtp://localhost:{}", server.port));
     settings.timeout_seconds = 1;
     settings.smtp_pool = 1;
-    let transport = EmailTransport::new(&settings).unwrap();
+    let transport = transport(&settings);
     let reason = "not done within 1 s (after the content)".to_owned();
     let lost = Outcome::Retry {
         after: None,
@@ -332,7 +333,7 @@ async fn nobody_listens() {
         .local_addr()
         .unwrap()
         .port();
-    let transport = EmailTransport::new(&settings(&format!("smtp://127.0.0.1:{port}"))).unwrap();
+    let transport = transport(&settings(&format!("smtp://127.0.0.1:{port}")));
     let outcome = transport.send(&message(), later()).await;
     assert!(
         matches!(&outcome, Outcome::Retry { reason, .. } if reason.ends_with("(connecting)")),
@@ -354,8 +355,7 @@ async fn an_address_that_is_not_ascii_needs_a_server_that_takes_it() {
     ];
     for (script, is_sent) in scripts {
         let server = Responder::start(script).await;
-        let transport =
-            EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
+        let transport = transport(&settings(&format!("smtp://localhost:{}", server.port)));
         let outcome = transport.send(&message, later()).await;
         assert_eq!(
             matches!(outcome, Outcome::Sent { .. }),
@@ -370,8 +370,7 @@ async fn an_address_that_is_not_ascii_needs_a_server_that_takes_it() {
     }
     message.to_address = "ann@bücher.example".to_owned();
     let server = Responder::start(&[]).await;
-    let transport =
-        EmailTransport::new(&settings(&format!("smtp://localhost:{}", server.port))).unwrap();
+    let transport = transport(&settings(&format!("smtp://localhost:{}", server.port)));
     assert!(matches!(
         transport.send(&message, later()).await,
         Outcome::Sent { .. }
@@ -399,10 +398,7 @@ async fn certificates_are_checked() {
     let send = async |host: &str, ca: Option<PathBuf>| {
         let mut settings = settings(&format!("smtps://u:p@{host}:{}", server.port));
         settings.smtp_ca_file = ca;
-        EmailTransport::new(&settings)
-            .unwrap()
-            .send(&message(), later())
-            .await
+        transport(&settings).send(&message(), later()).await
     };
     let outcome = send("localhost", Some(ca.clone())).await;
     assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
@@ -418,10 +414,7 @@ async fn certificates_are_checked() {
     // TLS spoken to a server that does not.
     let server = Responder::start(&[]).await;
     let url = format!("smtps://localhost:{}", server.port);
-    let outcome = EmailTransport::new(&settings(&url))
-        .unwrap()
-        .send(&message(), later())
-        .await;
+    let outcome = transport(&settings(&url)).send(&message(), later()).await;
     assert!(
         matches!(&outcome, Outcome::Refused { reason } if reason.contains("TLS")),
         "{outcome:?}"
@@ -430,14 +423,14 @@ async fn certificates_are_checked() {
 
 #[test]
 fn setting_up_needs_no_runtime_and_shows_no_password() {
-    let transport = EmailTransport::new(&settings("smtp://user:s3cret@mail.example.org")).unwrap();
-    assert_eq!(transport.describe(), "SMTP at mail.example.org:587");
+    let one = transport(&settings("smtp://user:s3cret@mail.example.org"));
+    assert_eq!(one.describe(), "SMTP at mail.example.org:587");
     assert_eq!(
-        format!("{transport:?}"),
+        format!("{one:?}"),
         "EmailTransport(\"SMTP at mail.example.org:587\")"
     );
-    let transport = EmailTransport::new(&settings("smtps://u:p@[2001:db8::1]")).unwrap();
-    assert_eq!(transport.describe(), "SMTP at [2001:db8::1]:465");
+    let other = transport(&settings("smtps://u:p@[2001:db8::1]"));
+    assert_eq!(other.describe(), "SMTP at [2001:db8::1]:465");
 }
 
 #[test]
@@ -445,11 +438,11 @@ fn a_wrong_ca_file_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings("smtps://mail.example.org");
     settings.smtp_ca_file = Some(folder.path().join("missing.pem"));
-    let error = EmailTransport::new(&settings).unwrap_err().to_string();
+    let error = new(&settings).unwrap_err().to_string();
     assert!(error.ends_with("missing.pem cannot be read"), "{error}");
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "nothing").unwrap();
     settings.smtp_ca_file = Some(empty);
-    let error = EmailTransport::new(&settings).unwrap_err().to_string();
+    let error = new(&settings).unwrap_err().to_string();
     assert!(error.ends_with("holds no certificate in PEM"), "{error}");
 }

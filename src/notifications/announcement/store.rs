@@ -1,0 +1,54 @@
+//! The statements about announcements.
+
+use entity::announcement::{Column, Entity, Model};
+use entity::{AnnouncementId, UserId, user};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::db::{DbError, Tx, was_inserted};
+
+/// Writes an announcement. False when there is one with its key.
+pub async fn insert(tx: &Tx, row: Model) -> Result<bool, DbError> {
+    let inserted = Entity::insert(row.into_active_model())
+        .on_conflict_do_nothing_on([Column::DedupeKey])
+        .exec_without_returning(tx.conn())
+        .await?;
+    Ok(was_inserted(&inserted))
+}
+
+/// An announcement by id.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find(db: &impl ConnectionTrait, id: AnnouncementId) -> Result<Option<Model>, DbError> {
+    Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// An announcement by its key.
+pub async fn find_by_key(db: &impl ConnectionTrait, key: &str) -> Result<Option<Model>, DbError> {
+    let query = Entity::find().filter(Column::DedupeKey.eq(key));
+    Ok(query.one(db).await?)
+}
+
+/// The next active people after this one, by id.
+///
+/// # Errors
+/// The database's failure.
+pub async fn everyone_after(
+    db: &impl ConnectionTrait,
+    after: Option<UserId>,
+    most: u64,
+) -> Result<Vec<UserId>, DbError> {
+    let mut query = user::Entity::find()
+        .select_only()
+        .column(user::Column::Id)
+        .filter(user::Column::Status.eq(user::Status::Active))
+        .order_by_asc(user::Column::Id)
+        .limit(most);
+    if let Some(after) = after {
+        query = query.filter(user::Column::Id.gt(after));
+    }
+    Ok(query.into_tuple().all(db).await?)
+}

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Request, StatusCode};
+use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::Outcome;
@@ -43,14 +43,12 @@ pub(super) enum Verdict {
     Message,
 }
 
-/// Asks a vendor. Without an answer there is an outcome already.
+/// Reads the answer of a vendor that is asked. Without one there is an outcome already.
 pub(super) async fn ask(
-    client: &Client,
     vendor: &str,
-    request: Request,
+    asked: impl Future<Output = Result<Response, reqwest::Error>>,
 ) -> Result<Answer, Outcome> {
-    let sent = client.execute(request).await;
-    Answer::of(sent).await.map_err(|failure| {
+    Answer::of(asked.await).await.map_err(|failure| {
         let reason = format!("{vendor}: {failure}");
         if failure == Failure::Certificate {
             Outcome::Refused { reason }
@@ -100,13 +98,18 @@ pub(super) fn not_taken(
         format!("{vendor} answered {status} ({code})")
     };
     match verdict {
-        Verdict::Later => Outcome::Retry {
-            after: wait(&answer.headers, now),
-            reason,
-        },
+        Verdict::Later => later(answer, now, reason),
         Verdict::Us => Outcome::Refused { reason },
         Verdict::Recipient => Outcome::NoRecipient { reason },
         Verdict::Message => Outcome::Rejected { reason },
+    }
+}
+
+/// The outcome that has the message tried again, not before the vendor wants it to.
+pub(super) fn later(answer: &Answer, now: DateTime<Utc>, reason: String) -> Outcome {
+    Outcome::Retry {
+        after: wait(&answer.headers, now),
+        reason,
     }
 }
 
@@ -130,6 +133,12 @@ pub(super) fn short(code: &str) -> String {
     code.chars().filter(is_kept).take(MAX_CODE).collect()
 }
 
+/// What a vendor calls a failure, fit to be shown: one word, or nothing.
+pub(super) fn word(text: Option<&str>) -> Option<&str> {
+    let is_sign = |b: u8| b.is_ascii_alphanumeric() || b"_-.".contains(&b);
+    text.filter(|text| (1..=MAX_CODE).contains(&text.len()) && text.bytes().all(is_sign))
+}
+
 /// How long the vendor wants to be left alone. `X-RateLimit-Reset` is a time in seconds since 1970.
 fn wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     retry_after(headers, now).or_else(|| {
@@ -150,6 +159,14 @@ mod tests {
         assert_eq!(short("21211"), "21211");
         assert_eq!(short("a b\r\n<x@y.example>"), "abxy.example");
         assert_eq!(short(&"x".repeat(1_000)).len(), MAX_CODE);
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(word(Some("UNREGISTERED")), Some("UNREGISTERED"));
+        for no in [None, Some(""), Some("a b"), Some("a@b"), Some("é")] {
+            assert_eq!(word(no), None);
+        }
     }
 
     #[test]

@@ -64,6 +64,20 @@ pub enum Start {
     After(Cursor),
 }
 
+impl Start {
+    /// After the cursor that a client gave; with what happens from now on when it gave none.
+    ///
+    /// # Errors
+    /// `BadCursor`.
+    pub fn read(after: Option<&str>) -> Result<Self, FollowError> {
+        let Some(text) = after else {
+            return Ok(Self::Now);
+        };
+        let cursor = Cursor::decode(text).ok_or(FollowError::BadCursor)?;
+        Ok(Self::After(cursor))
+    }
+}
+
 /// Why a stream cannot be followed.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {

@@ -27,10 +27,12 @@ use sha2::{Digest, Sha256};
 use url::Url;
 use uuid::{Builder, Uuid};
 
-use super::http::{Answer, ask, word};
+use super::is_passing;
 use super::payload::{self, Fitted};
 use super::{PushError, PushMessage, read_key};
 use crate::delivery::Outcome;
+use crate::delivery::vendor::{ask, later, word};
+use crate::outbound::Answer;
 use crate::settings::ApnsSettings;
 
 const PRODUCTION: &str = "https://api.push.apple.com";
@@ -182,7 +184,7 @@ impl Apns {
         if let Some(key) = &message.collapse_key {
             request = request.header("apns-collapse-id", collapse_id(key));
         }
-        ask(request, WHOM).await
+        ask(WHOM, request.send()).await
     }
 
     /// The provider token, a new one when the last is old.
@@ -308,8 +310,8 @@ fn outcome(answer: &Answer, id: Uuid, without_data: bool, now: DateTime<Utc>) ->
         (403..=405, _) | (400, "BadTopic" | "MissingTopic" | "TopicDisallowed") => {
             Outcome::Refused { reason }
         }
-        (400, "IdleTimeout") => answer.retry(now, reason),
-        _ if answer.is_passing() || answer.status.is_redirection() => answer.retry(now, reason),
+        (400, "IdleTimeout") => later(answer, now, reason),
+        _ if is_passing(answer.status) => later(answer, now, reason),
         _ => Outcome::Rejected { reason },
     }
 }

@@ -22,10 +22,12 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::google::{self, Account};
-use super::http::{Answer, ask, word};
+use super::is_passing;
 use super::payload::{self, Fitted};
 use super::{PushError, PushMessage, read_key};
 use crate::delivery::Outcome;
+use crate::delivery::vendor::{ask, later, word};
+use crate::outbound::{Answer, BodyEnd, retry_after};
 use crate::settings::FcmSettings;
 
 /// The service. Source: "REST Resource: projects.messages".
@@ -168,7 +170,7 @@ impl Fcm {
             .bearer_auth(token.expose_secret())
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        ask(request, WHOM).await
+        ask(WHOM, request.send()).await
     }
 }
 
@@ -245,8 +247,8 @@ fn outcome(answer: &Answer, without_data: bool, now: DateTime<Utc>) -> Outcome {
     if answer.status.is_success() {
         let taken: Option<Taken> = serde_json::from_slice(&answer.body).ok();
         // What broke off after the status was sent all the same; what is whole and says no name is not of FCM.
-        if taken.is_none() && !answer.is_broken {
-            return answer.retry(now, "FCM gave an answer without a name".to_owned());
+        if taken.is_none() && answer.end != BodyEnd::Broken {
+            return later(answer, now, "FCM gave an answer without a name".to_owned());
         }
         let name = taken.map(|taken| taken.name);
         return Outcome::Sent {
@@ -265,10 +267,10 @@ fn outcome(answer: &Answer, without_data: bool, now: DateTime<Utc>) -> Outcome {
         (400, _) if fault.is_about_token() => Outcome::NoRecipient { reason },
         (401 | 403 | 404, _) => Outcome::Refused { reason },
         (429, _) => Outcome::Retry {
-            after: Some(answer.retry_after(now).unwrap_or(QUOTA_PAUSE)),
+            after: Some(retry_after(&answer.headers, now).unwrap_or(QUOTA_PAUSE)),
             reason,
         },
-        _ if answer.is_passing() || answer.status.is_redirection() => answer.retry(now, reason),
+        _ if is_passing(answer.status) => later(answer, now, reason),
         _ => Outcome::Rejected { reason },
     }
 }

@@ -14,8 +14,10 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::PushError;
-use super::http::{Answer, ask, word};
+use super::is_passing;
 use crate::delivery::Outcome;
+use crate::delivery::vendor::{ask, later, word};
+use crate::outbound::Answer;
 
 /// The setting that names the account's file.
 pub(super) const SETTING: &str = "push.fcm.service_account_file";
@@ -160,12 +162,16 @@ impl Account {
             .post(self.token_uri.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let answer = ask(request, WHOM).await?;
+        let answer = ask(WHOM, request.send()).await?;
         if !answer.status.is_success() {
             return Err(refusal(&answer, now));
         }
         let Ok(token) = serde_json::from_slice::<TokenAnswer>(&answer.body) else {
-            return Err(answer.retry(now, format!("{WHOM} gave an answer without a token")));
+            return Err(later(
+                &answer,
+                now,
+                format!("{WHOM} gave an answer without a token"),
+            ));
         };
         let life = token.expires_in.unwrap_or(USUAL_LIFE).min(USUAL_LIFE);
         let life = TimeDelta::from_std(Duration::from_secs(life)).unwrap_or(MARGIN);
@@ -196,8 +202,8 @@ fn refusal(answer: &Answer, now: DateTime<Utc>) -> Outcome {
     let code = said.and_then(|said| said.error);
     let code = word(code.as_deref()).unwrap_or("no reason");
     let reason = format!("{WHOM} answered {}: {code}", answer.status.as_u16());
-    if answer.is_passing() || answer.status.is_redirection() {
-        return answer.retry(now, reason);
+    if is_passing(answer.status) {
+        return later(answer, now, reason);
     }
     Outcome::Refused { reason }
 }

@@ -1,13 +1,12 @@
 //! Messages to phones: one message, and for each platform a way for it to leave.
 //!
 //! `fcm` speaks to Firebase Cloud Messaging (`google` has its sign-in), `apns` to the Apple Push Notification service.
-//! `payload` cuts texts to what a vendor takes, `http` asks and reads answers. Which way is taken is a setting, decided at
+//! `payload` cuts texts to what a vendor takes. Which way is taken is a setting, decided at
 //! start, for each platform by itself.
 
 mod apns;
 mod fcm;
 mod google;
-mod http;
 mod payload;
 #[cfg(test)]
 mod tests;
@@ -18,11 +17,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::Outcome;
 use super::log::LogFolder;
+use super::vendor::{Verdict, by_status};
 use crate::settings::{EffectivePush, PushSettings, PushWay};
 use apns::Apns;
 use fcm::Fcm;
@@ -239,4 +240,9 @@ fn read_key(setting: &'static str, path: &Path) -> Result<Vec<u8>, PushError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Whether a service, or something on the way to it, fails for now.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_redirection() || by_status(status) == Verdict::Later
 }

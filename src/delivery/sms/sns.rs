@@ -79,7 +79,7 @@ impl Sns {
             let reason = "sms.sns: the keys cannot stand in a header".to_owned();
             return Outcome::Refused { reason };
         }
-        match vendor::ask(&self.client, VENDOR, request).await {
+        match vendor::ask(VENDOR, self.client.execute(request)).await {
             Ok(answer) => self.outcome(&answer),
             Err(outcome) => outcome,
         }

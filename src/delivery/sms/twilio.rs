@@ -93,7 +93,7 @@ impl Twilio {
 
     /// Sends the message, once.
     pub(super) async fn send(&self, message: &SmsMessage) -> Outcome {
-        match vendor::ask(&self.client, VENDOR, self.request(message)).await {
+        match vendor::ask(VENDOR, self.client.execute(self.request(message))).await {
             Ok(answer) => self.outcome(&answer),
             Err(outcome) => outcome,
         }

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 use super::api::Notification;
 use super::{notified_stream, store};
 use crate::app::{App, AppExt};
-use crate::events::{Cursor, Entry, FollowError, Start};
+use crate::events::{Entry, Start};
 use crate::graphql::{ApiError, ContextExt};
 use crate::tasks::task::to_the_first_error;
 
@@ -39,10 +39,7 @@ impl NotificationSubscription {
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<NotificationReceivedEvent, ApiError>>, ApiError> {
         let viewer = ctx.viewer()?.clone();
-        let start = match after {
-            None => Start::Now,
-            Some(text) => Start::After(Cursor::decode(&text).ok_or(FollowError::BadCursor)?),
-        };
+        let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
         let stream = notified_stream(viewer.user_id);
         // On the heap: what began it has its room for as long as it lasts.

@@ -1,10 +1,10 @@
 //! Changing how one wants to be told, in GraphQL.
 
-use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use async_graphql::{Context, InputObject, InputType, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::api::{NotificationChannel, NotificationSettings, QuietHours, Weekday};
+use super::api::{NotificationChannel, NotificationSettings, QuietHours};
 use super::service::{self, Changes};
 use super::{QuietRules, Subject};
 use crate::app::AppExt;
@@ -88,7 +88,7 @@ fn read(input: UpdateNotificationSettingsInput) -> Result<Changes, Vec<UserError
     let mut problems = Vec::new();
     let quiet = input
         .quiet_hours
-        .map(|rules| QuietRules::try_from(json_of(&rules)));
+        .map(|rules| QuietRules::try_from(rules_of(&rules)));
     let quiet = quiet.transpose().unwrap_or_else(|error| {
         // As `rules.2.start`.
         let place = error.path.split('.').skip(1).map(str::to_owned);
@@ -129,22 +129,9 @@ fn read(input: UpdateNotificationSettingsInput) -> Result<Changes, Vec<UserError
     })
 }
 
-fn json_of(rules: &[QuietHours]) -> Value {
-    let rules = rules.iter().map(|rule| {
-        let days: Vec<&str> = rule.days.iter().map(|day| name(*day)).collect();
-        json!({"days": days, "start": rule.start, "end": rule.end})
-    });
-    rules.collect()
-}
-
-fn name(day: Weekday) -> &'static str {
-    match day {
-        Weekday::Monday => "MONDAY",
-        Weekday::Tuesday => "TUESDAY",
-        Weekday::Wednesday => "WEDNESDAY",
-        Weekday::Thursday => "THURSDAY",
-        Weekday::Friday => "FRIDAY",
-        Weekday::Saturday => "SATURDAY",
-        Weekday::Sunday => "SUNDAY",
-    }
+/// The rules as they are kept.
+fn rules_of(rules: &[QuietHours]) -> Value {
+    let rules = rules.iter().map(|rule| rule.to_value().into_json());
+    // Names and texts always have a JSON form.
+    rules.map(Result::unwrap_or_default).collect()
 }

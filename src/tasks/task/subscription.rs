@@ -11,7 +11,7 @@ use super::events::TaskAssigned;
 use super::store;
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
-use crate::events::{Cursor, Entry, Event, FollowError, Start, assigned_stream};
+use crate::events::{Entry, Event, Start, assigned_stream};
 use crate::graphql::{ApiError, ContextExt};
 
 /// A task was assigned to the signed-in person.
@@ -47,10 +47,7 @@ impl TaskSubscription {
         after: Option<String>,
     ) -> Result<impl Stream<Item = Result<TaskAssignedEvent, ApiError>>, ApiError> {
         let viewer = ctx.viewer()?.clone();
-        let start = match after {
-            None => Start::Now,
-            Some(text) => Start::After(Cursor::decode(&text).ok_or(FollowError::BadCursor)?),
-        };
+        let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
         // On the heap: what began it has its room for as long as it lasts.

@@ -16,7 +16,7 @@ use super::subscription::to_the_first_error;
 use super::{TaskError, store};
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
-use crate::events::{Cursor, Entry, Event, FollowError, Start, project_stream, task_stream};
+use crate::events::{Entry, Event, Start, project_stream, task_stream};
 use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind};
 use crate::tasks::comment::{self, Comment};
 use crate::tasks::project;
@@ -110,10 +110,7 @@ impl TaskChangeSubscription {
                 ));
             }
         };
-        let start = match after {
-            None => Start::Now,
-            Some(text) => Start::After(Cursor::decode(&text).ok_or(FollowError::BadCursor)?),
-        };
+        let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
         let stream = Box::pin(stream_of(&app, &viewer, subject)).await?;
         let entries = Box::pin(app.feed.follow(stream, start)).await?;

@@ -95,7 +95,7 @@ impl Sendgrid {
         headers.insert(ACCEPT, json);
         *request.timeout_mut() = Some(self.timeout);
         *request.body_mut() = Some(body(from, to, message).to_string().into());
-        match vendor::ask(&self.client, VENDOR, request).await {
+        match vendor::ask(VENDOR, self.client.execute(request)).await {
             Ok(answer) => self.outcome(&answer),
             Err(outcome) => outcome,
         }

@@ -111,7 +111,7 @@ impl Ses {
             let reason = "mail.ses: the keys cannot stand in a header".to_owned();
             return Outcome::Refused { reason };
         }
-        match vendor::ask(&self.client, VENDOR, request).await {
+        match vendor::ask(VENDOR, self.client.execute(request)).await {
             Ok(answer) => self.outcome(&answer),
             Err(outcome) => outcome,
         }

@@ -323,7 +323,7 @@ async fn the_network_fails_without_naming_the_device() {
     let (certificate, _) = tls(b"h2");
     let port = closed_port().await;
     let (nobody, _, _folder) = transport(port, 20, client(Some(&certificate)));
-    let reason = "no connection to APNS".to_owned();
+    let reason = "APNS: no connection".to_owned();
     let outcome = nobody.send(&message(Platform::Apns), now()).await;
     assert_eq!(
         outcome,
@@ -337,7 +337,7 @@ async fn the_network_fails_without_naming_the_device() {
     let (_, other) = tls(b"h2");
     let vendor = Vendor::start(Some(other), |_| taken()).await;
     let (stranger, _, _folder) = transport(vendor.port, 20, client(Some(&certificate)));
-    let reason = "the certificate is not trusted of APNS".to_owned();
+    let reason = "APNS: the certificate is not trusted".to_owned();
     let outcome = stranger.send(&message(Platform::Apns), now()).await;
     assert_eq!(outcome, Outcome::Refused { reason });
 

@@ -338,7 +338,7 @@ async fn sign_ins_that_fail() {
 #[tokio::test]
 async fn no_connection_and_no_answer() {
     let (transport, _, _folder) = transport(closed_port().await, 20);
-    let reason = "no connection to Google's token service".to_owned();
+    let reason = "Google's token service: no connection".to_owned();
     let outcome = transport.send(&message(Platform::Fcm), now()).await;
     assert_eq!(
         outcome,

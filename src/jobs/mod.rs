@@ -96,6 +96,9 @@ impl Claimed {
 pub enum Outcome {
     /// Finished in the handler's own transaction.
     Finished,
+    /// Done, and the handler had nothing to write: the worker marks it done, many together. Until then it may
+    /// be done once more, if the process dies.
+    Done,
     /// Try again.
     Retry {
         /// Not before this span, nor before the usual backoff.

@@ -82,35 +82,44 @@ impl Runner {
             _ => Reap::Expired,
         };
         self.reap(which).await;
-        let mut running = JoinSet::new();
-        self.do_suspects(&mut running, &lifecycle).await;
+        let mut hands = Hands::default();
+        self.do_suspects(&mut hands, &lifecycle).await;
         let mut reaped = Instant::now();
         let reap_every = Duration::from_millis(self.settings.poll_max_ms);
         while !lifecycle.draining.is_cancelled() {
             // By the clock and not only when idle: a busy queue must not put it off for ever.
             if reaped.elapsed() >= reap_every {
                 self.reap(Reap::Expired).await;
-                self.do_suspects(&mut running, &lifecycle).await;
+                self.do_suspects(&mut hands, &lifecycle).await;
                 reaped = Instant::now();
             }
-            let free = self.settings.concurrency.saturating_sub(running.len());
+            hands.gather();
+            let free = self
+                .settings
+                .concurrency
+                .saturating_sub(hands.running.len());
             let batch = self.settings.batch.min(free as u64);
+            let claimed = self.claim(Which::Sound, batch, &mut hands).await;
             // A full batch suggests that there is more.
-            if batch > 0 && self.claim(Which::Sound, batch, &mut running).await == batch {
+            if batch > 0 && claimed == batch {
                 continue;
             }
-            let wait = self.wait().await;
+            let wait = self.wait(batch > 0).await;
             tokio::select! {
                 () = lifecycle.draining.cancelled() => {}
                 () = woken(&mut hints, self.queue) => {}
-                Some(_) = running.join_next(), if !running.is_empty() => {}
+                () = hands.next(), if !hands.running.is_empty() => {}
                 () = pause(wait) => {}
             }
         }
         tokio::select! {
-            () = async { while running.join_next().await.is_some() {} } => {}
+            () = hands.all() => {
+                self.claim(Which::Sound, 0, &mut hands).await;
+            }
             () = lifecycle.ended.cancelled() => {
-                running.shutdown().await;
+                hands.gather();
+                hands.running.shutdown().await;
+                self.claim(Which::Sound, 0, &mut hands).await;
                 self.release(Reap::All).await;
             }
         }
@@ -118,7 +127,7 @@ impl Runner {
 
     /// Has jobs done that a process had when it died: one after the other, with nothing of the queue beside it. If
     /// one of them kills this process too, the crash is counted against that one alone.
-    async fn do_suspects(&self, running: &mut JoinSet<()>, lifecycle: &Lifecycle) {
+    async fn do_suspects(&self, hands: &mut Hands, lifecycle: &Lifecycle) {
         let begun = Instant::now();
         let most = Duration::from_millis(self.settings.poll_max_ms);
         // The others have their turn in between.
@@ -126,9 +135,9 @@ impl Runner {
             if !matches!(store::has_suspects(&self.db, self.queue).await, Ok(true)) {
                 return;
             }
-            if !finished(running, lifecycle).await
-                || self.claim(Which::Suspect, 1, running).await == 0
-                || !finished(running, lifecycle).await
+            if !finished(hands, lifecycle).await
+                || self.claim(Which::Suspect, 1, hands).await == 0
+                || !finished(hands, lifecycle).await
             {
                 return;
             }
@@ -153,15 +162,17 @@ impl Runner {
     pub async fn run_until_idle(&self) -> Result<usize, DbError> {
         let mut done = 0;
         loop {
-            let mut batch = self.take(Which::Sound, self.settings.batch).await?;
+            let mut batch = self.take(Which::Sound, self.settings.batch, &[]).await?;
             if batch.is_empty() {
-                batch = self.take(Which::Suspect, 1).await?;
+                batch = self.take(Which::Suspect, 1, &[]).await?;
             }
             if batch.is_empty() {
                 return Ok(done);
             }
             for claimed in batch {
-                self.clone().attempt(claimed).await;
+                if let Some(claimed) = self.clone().attempt(claimed).await {
+                    self.take(Which::Sound, 0, &[claimed]).await?;
+                }
                 done += 1;
             }
         }
@@ -189,17 +200,36 @@ impl Runner {
         }
     }
 
-    async fn take(&self, which: Which, limit: u64) -> Result<Vec<Claimed>, DbError> {
+    /// Writes down which jobs are done, and takes others.
+    async fn take(
+        &self,
+        which: Which,
+        limit: u64,
+        done: &[Arc<Claimed>],
+    ) -> Result<Vec<Claimed>, DbError> {
         let lease = Duration::from_secs(self.settings.lease_seconds);
-        store::claim(&self.db, self.queue, &self.owner, which, limit, lease).await
+        let (db, queue, owner) = (&self.db, self.queue, &self.owner);
+        let (jobs, lost) = store::claim(db, queue, owner, which, limit, lease, done).await?;
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "{lost} jobs took longer than their lease; others do them again"
+            );
+        }
+        Ok(jobs)
     }
 
-    async fn claim(&self, which: Which, batch: u64, running: &mut JoinSet<()>) -> u64 {
-        match self.take(which, batch).await {
+    /// The same for what these hands have done, and lets them begin what was taken. Answers how much that is.
+    async fn claim(&self, which: Which, batch: u64, hands: &mut Hands) -> u64 {
+        if batch == 0 && hands.done.is_empty() {
+            return 0;
+        }
+        match self.take(which, batch, &hands.done).await {
             Ok(jobs) => {
+                hands.done.clear();
                 let count = jobs.len() as u64;
                 for job in jobs {
-                    running.spawn(self.clone().attempt(job));
+                    hands.running.spawn(self.clone().attempt(job));
                 }
                 count
             }
@@ -210,10 +240,14 @@ impl Runner {
         }
     }
 
-    /// How long to sleep when no hint comes: until the next job is due, at most a poll with jitter.
-    async fn wait(&self) -> Duration {
+    /// How long to sleep when no hint comes: until the next job is due, if one could be taken, at most a poll
+    /// with jitter.
+    async fn wait(&self, has_room: bool) -> Duration {
         let poll = rand::random_range(self.settings.poll_min_ms..=self.settings.poll_max_ms);
         let poll = Duration::from_millis(poll);
+        if !has_room {
+            return poll;
+        }
         match store::next_due(&self.db, self.queue, self.db.clock()).await {
             // A job that is due already was just not claimable (another worker is at it).
             Ok(Some(due)) => due
@@ -224,7 +258,8 @@ impl Runner {
         }
     }
 
-    async fn attempt(self, claimed: Claimed) {
+    /// Has one job done. Answers it when that is still to be written down.
+    async fn attempt(self, claimed: Claimed) -> Option<Arc<Claimed>> {
         let claimed = Arc::new(claimed);
         failpoint::dies(Point::JobBegun, &claimed.job.id.0);
         let trace = claimed.job.trace.clone().unwrap_or_default();
@@ -244,8 +279,9 @@ impl Runner {
         let kind = claimed.job.kind.clone();
         let job = claimed.job.id.0;
         let attempt = claimed.job.attempt;
+        let is_unwritten = matches!(result, Ok(Outcome::Done));
         let label = match result {
-            Ok(Outcome::Finished) => {
+            Ok(Outcome::Finished | Outcome::Done) => {
                 tracing::info!(%job, kind, attempt, "job done");
                 "done"
             }
@@ -280,6 +316,7 @@ impl Runner {
             }
         };
         ::metrics::counter!("jobs_finished_total", "kind" => kind, "outcome" => label).increment(1);
+        is_unwritten.then_some(claimed)
     }
 
     /// Puts a job back, or gives it up after the last attempt. Answers which.
@@ -351,10 +388,42 @@ impl Runner {
 }
 
 /// Waits for all that runs. False when the process begins to end first.
-async fn finished(running: &mut JoinSet<()>, lifecycle: &Lifecycle) -> bool {
+async fn finished(hands: &mut Hands, lifecycle: &Lifecycle) -> bool {
     tokio::select! {
         () = lifecycle.draining.cancelled() => false,
-        () = async { while running.join_next().await.is_some() {} } => true,
+        () = hands.all() => true,
+    }
+}
+
+/// What a worker has under way.
+#[derive(Default)]
+struct Hands {
+    /// Attempts. Each answers its job when it is done and nothing says so yet.
+    running: JoinSet<Option<Arc<Claimed>>>,
+    /// Done, and to be written down.
+    done: Vec<Arc<Claimed>>,
+}
+
+impl Hands {
+    /// Takes what has ended: every one of them makes room for another job.
+    fn gather(&mut self) {
+        while let Some(ended) = self.running.try_join_next() {
+            self.done.extend(ended.ok().flatten());
+        }
+    }
+
+    /// Waits for the next to end.
+    async fn next(&mut self) {
+        if let Some(ended) = self.running.join_next().await {
+            self.done.extend(ended.ok().flatten());
+        }
+    }
+
+    /// Waits for all to end.
+    async fn all(&mut self) {
+        while !self.running.is_empty() {
+            self.next().await;
+        }
     }
 }
 

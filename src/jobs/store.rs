@@ -1,6 +1,7 @@
 //! The statements of the queue.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -9,7 +10,7 @@ use entity::{JobId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select,
+    Select, UpdateMany,
 };
 
 use super::{Buried, Claimed, JobError, NewJob, admin};
@@ -146,7 +147,8 @@ impl Which {
     }
 }
 
-/// Takes up to `limit` jobs that are due.
+/// Marks `done` jobs as done, and takes up to `limit` jobs that are due, in one transaction. Answers those
+/// taken, and how many of `done` were another worker's by now.
 pub async fn claim(
     db: &Db,
     queue: &str,
@@ -154,13 +156,18 @@ pub async fn claim(
     which: Which,
     limit: u64,
     lease: Duration,
-) -> Result<Vec<Claimed>, DbError> {
+    done: &[Arc<Claimed>],
+) -> Result<(Vec<Claimed>, usize), DbError> {
     // Taken before the statement runs: this process's view of the lease ends early, never late.
     let lease_ends = Instant::now() + lease;
-    let jobs = db
+    let (mut jobs, lost) = db
         .write(|tx| async move {
+            let lost = finish_all(&tx, done).await?;
             let conn = tx.conn();
             let clock = tx.clock();
+            if limit == 0 {
+                return Ok((Vec::new(), lost));
+            }
             // Expired leases are the reaper's: an OR here would ruin the plan. SQLite has one
             // writer and drops the row lock from the statement.
             let due = due(queue, clock.sql_now(conn), which)
@@ -177,16 +184,44 @@ pub async fn claim(
                 .filter(Column::Id.in_subquery(due))
                 .exec_with_returning(conn)
                 .await?;
-            Ok::<_, DbError>(jobs)
+            Ok::<_, DbError>((jobs, lost))
         })
         .await?;
-    let mut jobs = jobs;
     // A RETURNING is in no order.
     jobs.sort_by_key(|job| job.run_at);
-    Ok(jobs
-        .into_iter()
-        .map(|job| Claimed { job, lease_ends })
-        .collect())
+    let jobs = jobs.into_iter().map(|job| Claimed { job, lease_ends });
+    Ok((jobs.collect(), lost))
+}
+
+/// Marks jobs done whose handlers left nothing to write. Answers how many of them are not this worker's
+/// any more: those stay as they are.
+async fn finish_all(tx: &Tx, done: &[Arc<Claimed>]) -> Result<usize, DbError> {
+    if done.is_empty() {
+        return Ok(0);
+    }
+    let held = done.iter().map(|claimed| {
+        let job = &claimed.job;
+        (job.id, job.lease_token)
+    });
+    let own = Expr::tuple([Expr::col(Column::Id), Expr::col(Column::LeaseToken)]).in_tuples(held);
+    let now = tx.clock().now();
+    let finished = no_lease(Entity::update_many())
+        .col_expr(Column::State, Expr::value(State::Done))
+        .col_expr(Column::DoneAt, Expr::value(now))
+        .col_expr(Column::LastError, Expr::value(None::<String>))
+        .filter(Column::State.eq(State::Running))
+        .filter(own)
+        .exec(tx.conn())
+        .await?;
+    let finished = usize::try_from(finished.rows_affected).unwrap_or(usize::MAX);
+    Ok(done.len().saturating_sub(finished))
+}
+
+/// Ends the lease of the jobs that are changed.
+fn no_lease(update: UpdateMany<Entity>) -> UpdateMany<Entity> {
+    update
+        .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
+        .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
 }
 
 /// The ids of the jobs that a claim may take.
@@ -323,12 +358,7 @@ async fn settle(
     claimed: &Claimed,
     changes: Vec<(Column, SimpleExpr)>,
 ) -> Result<(), JobError> {
-    let mut update = Entity::update_many()
-        .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
-        .col_expr(
-            Column::LeaseUntil,
-            Expr::value(None::<chrono::DateTime<chrono::Utc>>),
-        )
+    let mut update = no_lease(Entity::update_many())
         .filter(Column::Id.eq(claimed.job.id))
         .filter(Column::State.eq(State::Running))
         .filter(Column::LeaseToken.eq(claimed.job.lease_token));
@@ -365,10 +395,8 @@ pub async fn reap(
         let conn = tx.conn();
         let now = tx.clock().now();
         let vanished = || {
-            let mut update = Entity::update_many()
+            let mut update = no_lease(Entity::update_many())
                 .col_expr(Column::CrashCount, Expr::col(Column::CrashCount).add(1))
-                .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
-                .col_expr(Column::LeaseUntil, Expr::value(None::<Timestamp>))
                 .col_expr(
                     Column::LastError,
                     Expr::value("the worker vanished while it had this job"),
@@ -410,13 +438,8 @@ pub async fn reap(
 /// were.
 pub async fn release(db: &Db, owner: &str, which: Reap) -> Result<u64, DbError> {
     db.write(|tx| async move {
-        let mut release = Entity::update_many()
+        let mut release = no_lease(Entity::update_many())
             .col_expr(Column::State, Expr::value(State::Ready))
-            .col_expr(Column::LeaseOwner, Expr::value(None::<String>))
-            .col_expr(
-                Column::LeaseUntil,
-                Expr::value(None::<chrono::DateTime<chrono::Utc>>),
-            )
             .col_expr(
                 Column::LastError,
                 Expr::value("the worker did not get this job done in time"),

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use entity::delivery::{self, Channel, State};
 
+use sea_orm::ActiveEnum;
+
 use super::{store, suppressions};
 use crate::app::App;
 use crate::db::{DbError, Tx};
@@ -74,8 +76,8 @@ async fn apply(tx: &Tx, row: &mut delivery::Model, report: &Report) -> Result<()
     };
     store::reports::note(tx, row.id, row.state, state, reason.as_deref(), report.at).await?;
     row.state = state;
-    metrics::counter!("deliveries_total", "channel" => store::reports::word(row.channel), "state" => word(state))
-        .increment(1);
+    let (channel, state) = (row.channel.to_value(), state.to_value());
+    metrics::counter!("deliveries_total", "channel" => channel, "state" => state).increment(1);
     Ok(())
 }
 
@@ -86,13 +88,5 @@ fn follows(now: State, next: State) -> bool {
         State::Delivered | State::Failed => now == State::Sent,
         State::Bounced => matches!(now, State::Sent | State::Delivered),
         _ => false,
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Delivered => "delivered",
-        State::Bounced => "bounced",
-        _ => "failed",
     }
 }

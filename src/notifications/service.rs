@@ -93,6 +93,15 @@ struct Told {
     webhooks: Option<webhook::Prepared>,
 }
 
+impl Told {
+    fn is_nothing(&self) -> bool {
+        self.people.is_empty()
+            && self.messages.is_empty()
+            && self.next.is_none()
+            && self.webhooks.is_none()
+    }
+}
+
 /// Decides who is told of an event, and writes it.
 ///
 /// # Errors
@@ -152,6 +161,9 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
     };
     if after.is_none() {
         told.webhooks = webhook::prepare(app, &event, &concerned).await?;
+    }
+    if told.is_nothing() {
+        return Ok(Outcome::Done);
     }
     let (told, event) = (&told, &event);
     app.db

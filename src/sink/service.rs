@@ -104,21 +104,19 @@ pub async fn send(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
             });
         }
     };
-    let written = app
+    if !is_first {
+        return Ok(Outcome::Done);
+    }
+    // The first to get through again calls the others, which may wait for an hour.
+    let called = app
         .db
-        .write(|tx| async move {
-            // The first to get through again calls the others, which may wait for an hour.
-            if is_first {
-                jobs::hurry(&tx, &app.bus, SINK_QUEUE).await?;
-            }
-            jobs::finish(&tx, claimed).await
-        })
+        .write(|tx| async move { jobs::hurry(&tx, &app.bus, SINK_QUEUE).await })
         .await;
-    if written.is_err() && is_first {
+    if called.is_err() {
         app.stream.call_again();
     }
-    written?;
-    Ok(Outcome::Finished)
+    called?;
+    Ok(Outcome::Done)
 }
 
 /// Has a part of the log sent again, as far as other services are told of it. Answers how many

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use entity::delivery::{self, Channel, State};
 use entity::{Timestamp, attempt, event, notification, notified};
+use sea_orm::ActiveEnum;
 
 use super::message::Skip;
 use super::service::{DeliverPayload, bury, payload};
@@ -43,10 +44,7 @@ pub async fn deliver(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> 
         return bury(app, claimed, "the delivery is gone").await;
     };
     if !State::OPEN.contains(&delivery.state) {
-        app.db
-            .write(|tx| async move { jobs::finish(&tx, claimed).await })
-            .await?;
-        return Ok(Outcome::Finished);
+        return Ok(Outcome::Done);
     }
     if delivery.channel == Channel::Webhook {
         return webhook::deliver(app, claimed, &delivery).await;
@@ -71,7 +69,7 @@ pub async fn deliver(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> 
         Channel::Email => email::send(task).await,
         Channel::Sms => device::sms(task).await,
         Channel::Push => device::push(task).await,
-        Channel::Webhook => Ok(Outcome::Finished),
+        Channel::Webhook => Ok(Outcome::Done),
     }
 }
 
@@ -222,20 +220,14 @@ impl Task<'_> {
             .db
             .write(|tx| async move { self.write_end(&tx, end).await })
             .await?;
-        let (state, outcome) = match end.state {
-            State::Queued => ("queued", Outcome::Finished),
-            State::Held => ("held", Outcome::Finished),
-            State::Sending => ("sending", Outcome::Finished),
-            State::Sent => ("sent", Outcome::Finished),
-            State::Delivered => ("delivered", Outcome::Finished),
-            State::Bounced => ("bounced", Outcome::Finished),
-            State::Suppressed => ("suppressed", Outcome::Finished),
-            State::Failed => ("failed", Outcome::Buried),
-        };
-        let channel = store::reports::word(self.delivery.channel);
-        metrics::counter!("deliveries_total", "channel" => channel, "state" => state).increment(1);
+        let (channel, state) = (self.delivery.channel.to_value(), end.state.to_value());
         tracing::info!(delivery = %self.delivery.id.0, channel, state, reason = end.reason, "delivery settled");
-        Ok(outcome)
+        metrics::counter!("deliveries_total", "channel" => channel, "state" => state).increment(1);
+        Ok(if end.state == State::Failed {
+            Outcome::Buried
+        } else {
+            Outcome::Finished
+        })
     }
 
     async fn write_end(self, tx: &Tx, end: &End<'_>) -> Result<(), JobError> {

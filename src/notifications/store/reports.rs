@@ -1,6 +1,6 @@
 //! The same for what vendors say later.
 
-use entity::delivery::{Channel, Column, Entity, Model, State};
+use entity::delivery::{Column, Entity, Model, State};
 use entity::{DeliveryId, Timestamp};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -36,14 +36,4 @@ pub async fn note(
     }
     update.exec(tx.conn()).await?;
     Ok(())
-}
-
-/// The channel as metrics know it.
-pub fn word(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "email",
-        Channel::Sms => "sms",
-        Channel::Push => "push",
-        Channel::Webhook => "webhook",
-    }
 }

@@ -110,25 +110,23 @@ pub async fn sleeps(scene: &mut Scene) {
 pub async fn poison(scene: &mut Scene) {
     let worker = scene.site.worker();
     let db = scene.site.sql().await;
-    // Mails wait, so that there is a job to choose.
+    // Mails wait, so that there is a job to choose: when nobody is left who could be done with it meanwhile.
     scene.site.to_smtp.refuse(true);
     scene.site.to_smtp.cut();
-    let mut chosen = None;
-    while chosen.is_none() {
+    let chosen = loop {
         pause(Duration::from_millis(50)).await;
-        chosen = job::Entity::find()
-            .filter(job::Column::Kind.eq("deliver"))
-            .filter(job::Column::State.eq(State::Ready))
-            .one(&db)
-            .await
-            .ok()
-            .flatten();
-    }
-    let chosen = chosen.expect("it was waited for");
+        if waiting_mail(&db).await.is_none() {
+            continue;
+        }
+        scene.site.stop(worker).await;
+        match waiting_mail(&db).await {
+            Some(job) => break job,
+            None => scene.site.run(worker, ""),
+        }
+    };
     forgive(scene, &db, &chosen).await;
     let begun = Instant::now();
     let failpoint = format!("job_begun:{}", chosen.id.0);
-    scene.site.stop(worker).await;
     scene.site.run(worker, &failpoint);
     scene.site.to_smtp.refuse(false);
     loop {
@@ -168,6 +166,14 @@ pub async fn poison(scene: &mut Scene) {
             "{dead} jobs are dead, and only one kills its process"
         ));
     }
+}
+
+/// The job of a mail that could not be sent yet.
+async fn waiting_mail(db: &DatabaseConnection) -> Option<job::Model> {
+    let waiting = job::Entity::find()
+        .filter(job::Column::Kind.eq("deliver"))
+        .filter(job::Column::State.eq(State::Ready));
+    waiting.one(db).await.ok().flatten()
 }
 
 /// The mail of a job is not to be sent.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use entity::{delivery, job};
 use rstest::rstest;
+use sea_orm::EntityTrait;
 use serde_json::json;
 use taskflow::events::bus::Hint;
 use taskflow::jobs::{self, Claimed, Handler, JobError, NewJob, Outcome, Runner};
@@ -307,4 +308,51 @@ async fn a_worker_that_is_kept_busy_by_hints_still_takes_jobs_of_vanished_ones_b
     assert_eq!(only_job(&app, &again).await.crash_count, 0);
     hints.abort();
     busy.abort();
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_done_makes_room_for_as_many_others_and_is_written_down_together(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    const JOBS: usize = 64;
+    let app = TestApp::start(mode).await;
+    let jobs = (0..JOBS).map(|number| NewJob {
+        queue: jobs::DEFAULT_QUEUE,
+        kind: "work",
+        payload: json!({}),
+        dedupe_key: format!("work:{number}"),
+        max_attempts: 25,
+    });
+    let (jobs, bus) = (&jobs.collect::<Vec<_>>(), &app.app.bus);
+    let write = |tx| async move { jobs::enqueue(&tx, bus, jobs.clone()).await };
+    app.app.db.write(write).await.unwrap();
+    let (told, mut done) = mpsc::unbounded_channel();
+    let worker = runner(
+        &app,
+        handler(move |claimed| {
+            told.send(claimed.id()).unwrap();
+            async { Ok(Outcome::Done) }
+        }),
+    );
+    let lifecycle = Lifecycle::default();
+    let before = app.app.db.statements();
+    let running = tokio::spawn(worker.run(lifecycle.clone()));
+    for _ in 0..JOBS {
+        timeout(PATIENCE, done.recv()).await.unwrap().unwrap();
+    }
+    lifecycle.draining.cancel();
+    running.await.unwrap();
+    let statements = app.app.db.statements() - before;
+    assert!(
+        statements <= JOBS as u64 / 2,
+        "{statements} statements for {JOBS} jobs, of which 16 are taken at a time"
+    );
+    let rows = job::Entity::find().all(&app.sql().await).await.unwrap();
+    assert_eq!(rows.len(), JOBS);
+    for row in rows {
+        assert_eq!(row.state, job::State::Done);
+        assert_eq!((row.attempt, row.crash_count), (1, 0));
+        assert!(row.done_at.is_some() && row.lease_owner.is_none());
+    }
 }

@@ -17,6 +17,9 @@ pub struct Key {
 
 /// Rows that come after the last one seen: for keys a, b, c that is
 /// `a > x OR (a = x AND b > y) OR (a = x AND b = y AND c > z)`, with `<` for descending keys.
+///
+/// `a >= x` is added, which follows from that: PostgreSQL takes no bound of an index out of an OR, and would
+/// read every row before the page.
 pub fn after(keys: &[Key]) -> Condition {
     let mut any = Condition::any();
     for (i, key) in keys.iter().enumerate() {
@@ -31,5 +34,12 @@ pub fn after(keys: &[Key]) -> Condition {
         });
         any = any.add(all);
     }
-    any
+    let bound = keys.first().filter(|_| keys.len() > 1).map(|key| {
+        let last = Expr::value(key.last.clone());
+        match key.order {
+            Order::Desc => key.expr.clone().lte(last),
+            _ => key.expr.clone().gte(last),
+        }
+    });
+    Condition::all().add_option(bound).add(any)
 }

@@ -145,6 +145,15 @@ const OF_USERS: [(&str, &str); 4] = [
     ),
 ];
 
+/// By what lists of tasks are sorted.
+const ORDERS: [&str; 5] = [
+    "CREATED_AT",
+    "UPDATED_AT",
+    "DUE_AT",
+    "PRIORITY",
+    "COMPLETED_AT",
+];
+
 const TASKS: u32 = 100_000;
 
 /// Rows are as long as those of people.
@@ -257,7 +266,34 @@ async fn no_hot_statement_reads_a_whole_table(#[values(Embedded, Full)] mode: Mo
             }
         }
     }
+    let token = auth::token_of(&app.app, admin).await.unwrap();
+    let person = app.anybody().with_token(&token);
+    for order in ORDERS {
+        let first = format!(
+            "{{ tasks(first: 5, orderBy: [{{field: {order}}}]) {{ pageInfo {{ endCursor }} }} }}"
+        );
+        let answer = person.graphql(&first, json!({})).await;
+        let cursor = &answer.data()["tasks"]["pageInfo"]["endCursor"];
+        let next = format!(
+            "{{ tasks(after: {cursor}, orderBy: [{{field: {order}}}]) {{ nodes {{ id }} }} }}"
+        );
+        for (sql, plan) in explained(&app, &person, &seen, &next).await {
+            if !begins_in_an_index(&plan) {
+                bad.push(format!("a page further on by {order}:\n{sql}\n{plan}"));
+            }
+        }
+    }
     assert!(bad.is_empty(), "{}", bad.join("\n\n"));
+}
+
+/// Whether the rows before a page are passed over by an index, and not read one by one.
+fn begins_in_an_index(plan: &str) -> bool {
+    plan.lines().any(|line| {
+        let line = line.trim();
+        let on_postgres = line.starts_with("Index Cond:") && line.contains(">= ");
+        let on_sqlite = line.starts_with("SEARCH tasks USING") && line.contains(">?");
+        on_postgres || on_sqlite
+    })
 }
 
 /// The statements an operation sends that read one of the large tables, and what becomes of them.

@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+/// Takes half the time of the C library's, and gives back what a storm of logins took.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// The stack of each thread, in bytes. A level of fields is answered by calls inside those of the level
 /// above, of up to 300 KB together in a debug build; `graphql.max_depth` bounds the levels. Memory
 /// that is not used is not taken.

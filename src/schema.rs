@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::connection::Connection;
+use async_graphql::parser::types::OperationType;
 use async_graphql::{
     Context, ID, Interface, MergedObject, MergedSubscription, Object, SDLExportOptions, Schema,
-    SchemaBuilder,
+    SchemaBuilder, ValidationMode,
 };
 use chrono::{DateTime, Utc};
 use entity::{
@@ -37,7 +38,7 @@ use crate::auth::{
     PasswordMutation, PasswordQuery, Session, SessionConnection, SessionMutation, SessionQuery,
     SignInMutation, TokenQuery, find_sessions,
 };
-use crate::graphql::guard::{Checked, Limits, Types};
+use crate::graphql::guard::{Checked, KnownDocuments, Limits, Types};
 use crate::graphql::{
     self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
 };
@@ -60,6 +61,7 @@ use crate::tasks::task::{
     TaskSubscription, find_tasks,
 };
 use crate::tasks::watcher::WatcherMutation;
+use crate::telemetry;
 use crate::upkeep::{self, Job, JobMutation, JobQuery, find_jobs};
 
 const DATE_TIME: &str = "A point in time as RFC 3339 has it, with any offset: \
@@ -290,7 +292,6 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     )
     .override_output_type_description::<DateTime<Utc>>(DATE_TIME)
     .override_input_type_description::<DateTime<Utc>>(DATE_TIME)
-    .extension(NoteExecution)
     // Types of the library that it does not describe, or not for clients.
     .override_output_type_description::<Connection<OpaqueCursor, Task>>(
         "A page of a list of tasks.",
@@ -358,6 +359,10 @@ fn types() -> Types {
 #[derive(Clone)]
 pub struct Api {
     schema: TaskflowSchema,
+    /// The same for documents that were validated before. It does not say whether an operation began, which
+    /// costs each field something: one of a known document always does.
+    of_known: TaskflowSchema,
+    known: Arc<KnownDocuments>,
     types: Arc<Types>,
     app: App,
 }
@@ -367,12 +372,19 @@ impl Api {
     pub fn new(app: App) -> Self {
         // The guard speaks first: it counts the same levels, and of a bomb without visiting each.
         let levels = app.settings.graphql.max_nesting + 1;
-        let mut builder = builder().limit_recursive_depth(levels);
-        if !app.settings.introspection() {
-            builder = builder.disable_introspection().disable_suggestions();
-        }
+        let introspection = app.settings.introspection();
+        let builder = || {
+            let builder = builder().limit_recursive_depth(levels);
+            if introspection {
+                builder
+            } else {
+                builder.disable_introspection().disable_suggestions()
+            }
+        };
         Self {
-            schema: builder.finish(),
+            schema: builder().extension(NoteExecution).finish(),
+            of_known: builder().validation_mode(ValidationMode::Fast).finish(),
+            known: Arc::default(),
             types: Arc::new(types()),
             app,
         }
@@ -388,6 +400,7 @@ impl Api {
             scans: SCANS,
             introspection: self.app.settings.introspection(),
             types: self.types.clone(),
+            known: self.known.clone(),
         }
     }
 
@@ -423,6 +436,9 @@ impl Api {
         context: RequestContext,
         meter: Meter,
     ) -> BoxStream<'static, Answer> {
+        let is_once = checked.operation_type != OperationType::Subscription;
+        let is_known = checked.is_known;
+        let mut new = (!is_known).then(|| checked.document().clone());
         let executed = Arc::new(AtomicBool::new(false));
         // New for each operation: nothing one person loaded is ever answered to another.
         let request_id = context.request_id.clone();
@@ -437,6 +453,21 @@ impl Api {
             .data(webhook::Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
+        if is_known && is_once {
+            let schema = self.of_known.clone();
+            let answer = async move {
+                let execution = Box::pin(schema.execute(request));
+                let mut response = telemetry::with_request_id(request_id.clone(), execution).await;
+                graphql::stamp(&mut response, &request_id);
+                Answer {
+                    response,
+                    executed: true,
+                    standing: meter.standing(),
+                }
+            };
+            return stream::once(answer).boxed();
+        }
+        let known = self.known.clone();
         let answers = self.schema.execute_stream(request);
         let answers = InRequest {
             answers,
@@ -447,6 +478,8 @@ impl Api {
                 let executed = executed.load(Ordering::Relaxed);
                 if !executed {
                     graphql::shorten(&mut response);
+                } else if let Some(document) = new.take() {
+                    known.keep(&document);
                 }
                 graphql::stamp(&mut response, &request_id);
                 Answer {

@@ -24,6 +24,7 @@ pub mod phone_number;
 pub mod project;
 pub mod project_member;
 pub mod revocation;
+mod row;
 pub mod server_state;
 pub mod session;
 pub mod stream;

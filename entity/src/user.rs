@@ -1,9 +1,10 @@
 //! People who can sign in.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{Condition, Order, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::{Condition, Order, QueryOrder, QueryResult, QuerySelect, QueryTrait};
 
+use crate::row::{read_row, word};
 use crate::{Timestamp, UserId};
 
 /// Whether an account may be used.
@@ -68,6 +69,94 @@ pub struct Model {
     pub disabled_at: Option<Timestamp>,
     /// Which admin.
     pub disabled_by: Option<UserId>,
+}
+
+impl Model {
+    /// Reads a row that begins with the columns of the table, in their order.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn of_row(row: &QueryResult) -> Result<Self, DbErr> {
+        read_row!(row, |row| Self {
+            id: UserId(row.try_get(0)?),
+            email: row.try_get(1)?,
+            email_norm: row.try_get(2)?,
+            username: row.try_get(3)?,
+            username_norm: row.try_get(4)?,
+            name: row.try_get(5)?,
+            name_norm: row.try_get(6)?,
+            password_hash: row.try_get(7)?,
+            status: word(row.try_get(8)?)?,
+            token_epoch: row.try_get(9)?,
+            created_at: row.try_get(10)?,
+            updated_at: row.try_get(11)?,
+            last_login_at: row.try_get(12)?,
+            email_verified_at: row.try_get(13)?,
+            password_changed_at: row.try_get(14)?,
+            first_name: row.try_get(15)?,
+            last_name: row.try_get(16)?,
+            avatar_url: row.try_get(17)?,
+            locale: row.try_get(18)?,
+            timezone: row.try_get(19)?,
+            disabled_at: row.try_get(20)?,
+            disabled_by: row.try_get::<Option<Uuid>, _>(21)?.map(UserId),
+        })
+    }
+}
+
+/// What everybody may know of a person, as far as the table of users has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// Who it is.
+    pub id: UserId,
+    /// The display name.
+    pub name: String,
+    /// The user name as its owner wrote it.
+    pub username: Option<String>,
+    /// A picture.
+    pub avatar_url: Option<String>,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+impl Face {
+    /// How many columns it has.
+    pub const COLUMNS: usize = 5;
+
+    /// Everybody's, under names that no other table has: to be joined.
+    pub fn select() -> SelectStatement {
+        let columns = [
+            (Column::Id, "face_id"),
+            (Column::Name, "face_name"),
+            (Column::Username, "face_username"),
+            (Column::AvatarUrl, "face_avatar_url"),
+            (Column::CreatedAt, "face_created_at"),
+        ];
+        let mut select = Query::select();
+        select.from(Entity);
+        for (column, name) in columns {
+            select.expr_as(Expr::col(column), name);
+        }
+        select
+    }
+
+    /// Reads the columns of [`Face::select`], which stand in a row from this place on; none when nobody was
+    /// joined.
+    ///
+    /// # Errors
+    /// When they do not stand there.
+    pub fn of_row(row: &QueryResult, from: usize) -> Result<Option<Self>, DbErr> {
+        read_row!(row, |row| match row.try_get::<Option<Uuid>, _>(from)? {
+            None => None,
+            Some(id) => Some(Self {
+                id: UserId(id),
+                name: row.try_get(from + 1)?,
+                username: row.try_get(from + 2)?,
+                avatar_url: row.try_get(from + 3)?,
+                created_at: row.try_get(from + 4)?,
+            }),
+        })
+    }
 }
 
 /// A user refers to no other table.

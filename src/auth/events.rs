@@ -20,7 +20,7 @@ pub async fn tell<E: Event>(
     actor: Option<UserId>,
 ) -> Result<EventId, DbError> {
     let id = events::append(tx, event, actor).await?;
-    notifications::enqueue_dispatch(app, tx, [id]).await?;
+    notifications::enqueue_dispatch(app, tx, [id]);
     Ok(id)
 }
 

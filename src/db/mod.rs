@@ -9,6 +9,7 @@ mod error;
 mod gate;
 pub mod idempotency;
 pub mod keyset;
+mod later;
 pub mod line;
 mod lock_file;
 pub mod migrate;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use sea_orm::sea_query::InsertStatement;
 use sea_orm::{
     DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait, TryInsertResult,
@@ -72,6 +74,8 @@ pub struct Tx(Arc<TxParts>);
 struct TxParts {
     inner: DatabaseTransaction,
     clock: Clock,
+    /// Inserts that were put off.
+    later: Mutex<Vec<InsertStatement>>,
     after_commit: Mutex<Vec<AfterCommit>>,
 }
 
@@ -152,9 +156,15 @@ impl Db {
         let tx = Tx(Arc::new(TxParts {
             inner,
             clock: self.clock.clone(),
+            later: Mutex::default(),
             after_commit: Mutex::default(),
         }));
-        let result = work(tx.clone()).await;
+        let mut result = work(tx.clone()).await;
+        if result.is_ok()
+            && let Err(error) = tx.flush().await
+        {
+            result = Err(error.into());
+        }
         let TxParts {
             inner,
             after_commit,
@@ -290,6 +300,15 @@ impl WriteError for DbError {
 /// as an insert of no rows.
 pub fn was_inserted(result: &TryInsertResult<u64>) -> bool {
     matches!(result, TryInsertResult::Inserted(1..))
+}
+
+/// The same ids, the last one as often as makes their number a power of two. Each number of values is another
+/// statement to the database, and connections remember how some of them are to be run.
+pub fn padded<T: Clone>(mut ids: Vec<T>) -> Vec<T> {
+    if let Some(last) = ids.last().cloned() {
+        ids.resize(ids.len().next_power_of_two(), last);
+    }
+    ids
 }
 
 /// A new id: UUID version 7 of this moment on the application's clock, so that ids and

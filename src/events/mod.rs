@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use entity::{EventId, ProjectId, TaskId, UserId, event, server_state, stream_entry};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, Set, Statement, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait, Set, Statement, Value};
 use serde::Serialize;
 
 pub use self::bus::Bus;
@@ -157,10 +157,10 @@ impl Log {
     pub async fn write(self, tx: &Tx, bus: &Bus) -> Result<(), DbError> {
         let is_new = !self.events.is_empty();
         if is_new {
-            event::Entity::insert_many(self.events)
-                .exec_without_returning(tx.conn())
-                .await?;
+            tx.later(event::Entity::insert_many(self.events).into_query());
         }
+        // The entries refer to the events, and the counters come last.
+        tx.flush().await?;
         if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
             return Ok(());
         }

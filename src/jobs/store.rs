@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use entity::job::{self, Column, Entity, State};
 use entity::{JobId, Timestamp};
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query, SimpleExpr};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr,
+};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select, UpdateMany,
@@ -22,20 +24,15 @@ use crate::telemetry;
 /// How many jobs one statement writes.
 const PIECE: usize = 500;
 
-/// Writes jobs into the transaction of the change that causes them. A job with the same
+/// Writes jobs into the transaction of the change that causes them, at its end. A job with the same
 /// `dedupe_key` is made once.
-///
-/// # Errors
-/// The database's failure.
-pub async fn enqueue(
-    tx: &Tx,
-    bus: &Bus,
-    new: impl IntoIterator<Item = NewJob>,
-) -> Result<(), DbError> {
+pub fn enqueue(tx: &Tx, bus: &Bus, new: impl IntoIterator<Item = NewJob>) {
     let once = OnConflict::column(Column::DedupeKey)
         .do_nothing()
         .to_owned();
-    insert(tx, bus, new, once).await
+    for insert in inserts(tx, bus, new, &once) {
+        tx.later(insert);
+    }
 }
 
 /// Writes jobs as [`enqueue`] does; one with the same `dedupe_key` that is done or dead begins anew.
@@ -64,28 +61,31 @@ pub async fn enqueue_again(
         .value(Column::RetriedAt, Expr::value(tx.clock().now()))
         .action_and_where(ended)
         .to_owned();
-    insert(tx, bus, new, again).await
-}
-
-async fn insert(
-    tx: &Tx,
-    bus: &Bus,
-    new: impl IntoIterator<Item = NewJob>,
-    conflict: OnConflict,
-) -> Result<(), DbError> {
-    let new: Vec<_> = new.into_iter().collect();
-    // A statement has so many values and no more.
-    for piece in new.chunks(PIECE) {
-        insert_piece(tx, piece, conflict.clone()).await?;
-    }
-    let queues: BTreeSet<_> = new.iter().map(|new| new.queue).collect();
-    for queue in queues {
-        wake(tx, bus, queue);
+    for insert in inserts(tx, bus, new, &again) {
+        tx.conn().execute(&insert).await?;
     }
     Ok(())
 }
 
-async fn insert_piece(tx: &Tx, new: &[NewJob], conflict: OnConflict) -> Result<(), DbError> {
+/// The statements that write jobs. Those who wait for such hear of them after the commit.
+fn inserts(
+    tx: &Tx,
+    bus: &Bus,
+    new: impl IntoIterator<Item = NewJob>,
+    conflict: &OnConflict,
+) -> Vec<InsertStatement> {
+    let new: Vec<_> = new.into_iter().collect();
+    let queues: BTreeSet<_> = new.iter().map(|new| new.queue).collect();
+    for queue in queues {
+        wake(tx, bus, queue);
+    }
+    // A statement has so many values and no more.
+    new.chunks(PIECE)
+        .map(|piece| insert_of(tx, piece, conflict.clone()))
+        .collect()
+}
+
+fn insert_of(tx: &Tx, new: &[NewJob], conflict: OnConflict) -> InsertStatement {
     let (conn, clock) = (tx.conn(), tx.clock());
     let mut insert = Query::insert();
     insert
@@ -124,8 +124,7 @@ async fn insert_piece(tx: &Tx, new: &[NewJob], conflict: OnConflict) -> Result<(
             Expr::value(telemetry::request_id()),
         ]);
     }
-    conn.execute(&insert).await?;
-    Ok(())
+    insert
 }
 
 /// Which jobs a claim takes.
@@ -187,8 +186,8 @@ pub async fn claim(
             Ok::<_, DbError>((jobs, lost))
         })
         .await?;
-    // A RETURNING is in no order.
-    jobs.sort_by_key(|job| job.run_at);
+    // A RETURNING is in no order. Those written by one statement are due at the same moment.
+    jobs.sort_by_key(|job| (job.run_at, job.created_at));
     let jobs = jobs.into_iter().map(|job| Claimed { job, lease_ends });
     Ok((jobs.collect(), lost))
 }

@@ -52,16 +52,9 @@ pub struct DeliverPayload {
 }
 
 /// Writes the jobs that tell people of events, in the transaction of the change.
-///
-/// # Errors
-/// The database's failure.
-pub async fn enqueue_dispatch(
-    app: &App,
-    tx: &Tx,
-    events: impl IntoIterator<Item = EventId>,
-) -> Result<(), DbError> {
+pub fn enqueue_dispatch(app: &App, tx: &Tx, events: impl IntoIterator<Item = EventId>) {
     let job = |event_id: EventId| dispatch_job(app, event_id, None);
-    jobs::enqueue(tx, &app.bus, events.into_iter().map(job)).await
+    jobs::enqueue(tx, &app.bus, events.into_iter().map(job));
 }
 
 fn dispatch_job(app: &App, event_id: EventId, after: Option<UserId>) -> NewJob {
@@ -208,7 +201,7 @@ async fn write(
     let next = told
         .next
         .map(|after| dispatch_job(app, event.id, Some(after)));
-    jobs::enqueue(tx, &app.bus, jobs.chain(next)).await?;
+    jobs::enqueue(tx, &app.bus, jobs.chain(next));
     if let Some(prepared) = &told.webhooks {
         webhook::write(app, tx, prepared).await?;
     }

@@ -43,21 +43,14 @@ pub fn tells(topic: &str) -> bool {
 
 /// Writes the jobs that tell other services of events, in the transaction of the change. All are of
 /// topics that [`tells`] knows. Does nothing where nobody listens.
-///
-/// # Errors
-/// The database's failure.
-pub async fn enqueue(
-    app: &App,
-    tx: &Tx,
-    events: impl IntoIterator<Item = EventId>,
-) -> Result<(), DbError> {
+pub fn enqueue(app: &App, tx: &Tx, events: impl IntoIterator<Item = EventId>) {
     if !app.settings.sink.redis_stream {
-        return Ok(());
+        return;
     }
     let jobs = events
         .into_iter()
         .map(|id| job(id, format!("sink:{}", id.0)));
-    jobs::enqueue(tx, &app.bus, jobs).await
+    jobs::enqueue(tx, &app.bus, jobs);
 }
 
 fn job(event_id: EventId, dedupe_key: String) -> NewJob {
@@ -153,7 +146,8 @@ pub async fn replay(app: &App, range: &Range) -> Result<u64, DbError> {
             .write(|tx| async move {
                 let again = |id: EventId| job(id, format!("sink:{}:{replay}", id.0));
                 let jobs = events.iter().map(|event| again(event.id));
-                jobs::enqueue(&tx, &app.bus, jobs).await
+                jobs::enqueue(&tx, &app.bus, jobs);
+                Ok::<_, DbError>(())
             })
             .await?;
     }

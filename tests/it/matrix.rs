@@ -7,6 +7,7 @@ use entity::job;
 use rstest::rstest;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
+use taskflow::db::DbError;
 use taskflow::graphql::Kind;
 use taskflow::jobs::{self, NewJob};
 
@@ -116,7 +117,10 @@ impl Cast {
             max_attempts: 1,
         };
         let (job, app) = (&job, &self.app.app);
-        let write = |tx| async move { jobs::enqueue(&tx, &app.bus, [job.clone()]).await };
+        let write = |tx| async move {
+            jobs::enqueue(&tx, &app.bus, [job.clone()]);
+            Ok::<_, DbError>(())
+        };
         app.db.write(write).await.unwrap();
         let made = job::Entity::find().filter(job::Column::DedupeKey.eq(key));
         let made = made.one(&self.app.sql().await).await.unwrap().unwrap();

@@ -2,7 +2,8 @@
 
 use async_graphql::{Context, Enum, ID, Object};
 use chrono::{DateTime, Utc};
-use entity::user;
+use entity::UserId;
+use entity::user::{self, Face};
 use entity::user_role::Role;
 
 use super::artist::Artist;
@@ -68,16 +69,41 @@ impl UserRole {
 /// A person with an account on this server.
 #[derive(Clone, Debug)]
 pub struct User {
-    row: Box<user::Model>,
+    row: Row,
     /// Whether the person signed in with this very request, and so may see all of it.
     just_signed_in: bool,
 }
 
+/// As much of a person as was read.
+#[derive(Clone, Debug)]
+enum Row {
+    Whole(Box<user::Model>),
+    Face(Box<Face>),
+}
+
 impl User {
+    /// The fields of which [`User::of_face`] has the value.
+    pub const FACE: [&'static str; 6] = [
+        "__typename",
+        "id",
+        "name",
+        "username",
+        "avatarUrl",
+        "createdAt",
+    ];
+
     /// Somebody, as the viewer may see them.
     pub fn new(row: user::Model) -> Self {
         Self {
-            row: Box::new(row),
+            row: Row::Whole(Box::new(row)),
+            just_signed_in: false,
+        }
+    }
+
+    /// Somebody of whom only what is in [`User::FACE`] is asked.
+    pub fn of_face(face: Face) -> Self {
+        Self {
+            row: Row::Face(Box::new(face)),
             just_signed_in: false,
         }
     }
@@ -85,53 +111,77 @@ impl User {
     /// The person who signed in with this request.
     pub fn just_signed_in(row: user::Model) -> Self {
         Self {
-            row: Box::new(row),
+            row: Row::Whole(Box::new(row)),
             just_signed_in: true,
+        }
+    }
+
+    fn user_id(&self) -> UserId {
+        match &self.row {
+            Row::Whole(row) => row.id,
+            Row::Face(face) => face.id,
         }
     }
 
     /// The person, when the viewer may see what is not for everyone.
     fn private(&self, ctx: &Context<'_>) -> Option<&user::Model> {
+        let Row::Whole(row) = &self.row else {
+            return None;
+        };
         let allowed = self.just_signed_in
             || ctx
                 .viewer()
-                .is_ok_and(|viewer| policy::may_see_private(viewer, self.row.id));
-        allowed.then_some(&self.row)
+                .is_ok_and(|viewer| policy::may_see_private(viewer, row.id));
+        allowed.then_some(row)
     }
 }
 
 /// A person with an account on this server. What says so is visible to the person and to
 /// administrators, and null for everyone else.
+// What waits is on the heap, as in a task.
 #[Object]
 impl User {
     /// The id, as `user_01h455vb4pex5vsknk084sn02q`.
     pub async fn id(&self) -> ID {
-        Kind::User.encode(self.row.id.0)
+        Kind::User.encode(self.user_id().0)
     }
 
     /// The display name.
     async fn name(&self) -> &str {
-        &self.row.name
+        match &self.row {
+            Row::Whole(row) => &row.name,
+            Row::Face(face) => &face.name,
+        }
     }
 
     /// The user name, if the person has one.
     async fn username(&self) -> Option<&str> {
-        self.row.username.as_deref()
+        match &self.row {
+            Row::Whole(row) => row.username.as_deref(),
+            Row::Face(face) => face.username.as_deref(),
+        }
     }
 
     /// A picture of the person: the URL of it somewhere else.
     async fn avatar_url(&self) -> Option<&str> {
-        self.row.avatar_url.as_deref()
+        match &self.row {
+            Row::Whole(row) => row.avatar_url.as_deref(),
+            Row::Face(face) => face.avatar_url.as_deref(),
+        }
     }
 
     /// When the account was made.
     async fn created_at(&self) -> DateTime<Utc> {
-        self.row.created_at
+        match &self.row {
+            Row::Whole(row) => row.created_at,
+            Row::Face(face) => face.created_at,
+        }
     }
 
     /// The artist profile, if the person is an artist.
     async fn artist(&self, ctx: &Context<'_>) -> Option<Result<Artist, ApiError>> {
-        let artist = load_artist(ctx, self.row.id).await.transpose()?;
+        let artist = Box::pin(load_artist(ctx, self.user_id())).await;
+        let artist = artist.transpose()?;
         Some(artist.map(Artist))
     }
 
@@ -180,7 +230,7 @@ impl User {
     /// What the person may do. Visible to the person and to administrators.
     async fn roles(&self, ctx: &Context<'_>) -> Option<Result<Vec<UserRole>, ApiError>> {
         let id = self.private(ctx)?.id;
-        Some(load_roles(ctx, id).await.map(UserRole::all))
+        Some(Box::pin(load_roles(ctx, id)).await.map(UserRole::all))
     }
 }
 
@@ -200,7 +250,7 @@ impl Viewer {
 impl Viewer {
     /// The signed-in person.
     async fn user(&self, ctx: &Context<'_>) -> Result<User, ApiError> {
-        load_user(ctx, self.0.user_id).await?.map(User::new).ok_or_else(|| {
+        Box::pin(load_user(ctx, self.0.user_id)).await?.map(User::new).ok_or_else(|| {
             ApiError::new(
                 ErrorCode::Unauthenticated,
                 "The account of this access token does not exist on this server. Register or log in again.",
@@ -212,6 +262,6 @@ impl Viewer {
     /// list of tasks and subscribe with `after`: then nothing is missed in between.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
         let stream = events::assigned_stream(self.0.user_id);
-        Ok(ctx.app().feed.latest(&stream).await?.encode())
+        Ok(Box::pin(ctx.app().feed.latest(&stream)).await?.encode())
     }
 }

@@ -182,7 +182,7 @@ pub async fn create_artist(
     details.apply(&mut profile);
     store::artists::insert(tx, profile).await?;
     let event = events::append(tx, &ArtistCreated { user_id: id }, actor).await?;
-    sink::enqueue(app, tx, [event]).await?;
+    sink::enqueue(app, tx, [event]);
     Ok(())
 }
 

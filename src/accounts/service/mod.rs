@@ -166,7 +166,7 @@ async fn create_as(
     // The database decides who was first; asking it before would leave a gap.
     store::insert(tx, user.clone()).await.map_err(taken)?;
     let event = events::append(tx, &UserCreated { user_id: id }, actor).await?;
-    sink::enqueue(app, tx, [event]).await?;
+    sink::enqueue(app, tx, [event]);
     tx.after_commit(|| metrics::counter!("auth_registrations_total").increment(1));
     Ok(user)
 }

@@ -11,11 +11,11 @@ use entity::{Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Set,
 };
 
 use crate::db::keyset::{self, Key};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Tx, padded};
 use crate::graphql::Page;
 
 /// Where a page of the directory ended: the name it is sorted by, and the id.
@@ -42,7 +42,9 @@ pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<Model>
 /// # Errors
 /// The database's failure.
 pub async fn find_many(db: &impl ConnectionTrait, ids: Vec<UserId>) -> Result<Vec<Model>, DbError> {
-    Ok(Entity::find().filter(Column::Id.is_in(ids)).all(db).await?)
+    let query = Entity::find().filter(Column::Id.is_in(padded(ids)));
+    let rows = db.query_all(&query.into_query()).await?;
+    Ok(rows.iter().map(Model::of_row).collect::<Result<_, _>>()?)
 }
 
 /// The user with this address or user name, which must be in lower case.

@@ -8,6 +8,7 @@
 
 mod coerce;
 mod expand;
+mod known;
 mod literals;
 mod merge;
 mod root;
@@ -25,6 +26,7 @@ use async_graphql::parser::{Error as ParseError, parse_query};
 use async_graphql::{Request, Variables};
 use serde_json::Value;
 
+pub use self::known::{Document, KnownDocuments};
 pub use self::types::Types;
 use super::{ApiError, ErrorCode};
 use crate::settings::GraphqlSettings;
@@ -48,6 +50,8 @@ pub struct Limits {
     pub introspection: bool,
     /// What the schema takes.
     pub types: Arc<Types>,
+    /// The documents of before.
+    pub known: Arc<KnownDocuments>,
 }
 
 impl Limits {
@@ -89,11 +93,10 @@ impl Params {
     }
 }
 
-/// A document within the limits, parsed once.
+/// An operation within the limits.
 #[derive(Debug)]
 pub struct Checked {
-    document: ExecutableDocument,
-    operation_name: Option<String>,
+    document: Arc<Document>,
     variables: Variables,
     /// Query, mutation or subscription.
     pub operation_type: OperationType,
@@ -101,20 +104,43 @@ pub struct Checked {
     pub cost: usize,
     /// How many fields stand at its root, fragments written out.
     pub root_fields: usize,
+    /// Whether the library has validated the document before. What of that depends on variables is the
+    /// guard's to say, so it need not be done again.
+    pub is_known: bool,
 }
 
 impl Checked {
+    fn new(document: Arc<Document>, variables: Variables, cost: usize, is_known: bool) -> Self {
+        Self {
+            operation_type: document.operation_type,
+            root_fields: document.root_fields,
+            document,
+            variables,
+            cost,
+            is_known,
+        }
+    }
+
+    /// The document, to be kept once it was executed.
+    pub fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
     /// The request for the library.
     pub fn into_request(self) -> Request {
         let mut request = Request::new("").variables(self.variables);
-        request.operation_name = self.operation_name;
-        request.set_parsed_query(self.document);
+        request
+            .operation_name
+            .clone_from(&self.document.operation_name);
+        // The library takes skipped fields out of it.
+        request.set_parsed_query(self.document.settled.clone());
         request
     }
 
     /// The operation's name, for the log line, cut short: it is the client's to choose.
     pub fn name_for_log(&self) -> String {
-        self.operation_name
+        self.document
+            .operation_name
             .as_deref()
             .unwrap_or("-")
             .chars()
@@ -135,38 +161,87 @@ pub fn check(limits: &Limits, params: Params) -> Result<Checked, ApiError> {
 
 /// The same, counting what is looked at, for the tests that say that it is linear.
 fn check_counting(limits: &Limits, params: Params, steps: &mut usize) -> Result<Checked, ApiError> {
-    let settings = &limits.settings;
     let query = params.query.unwrap_or_default();
-    scan::check(&query, settings, steps)?;
     let variables = params.variables.unwrap_or_default();
-    let mut sizes = variables::check(&variables, limits, steps)?;
-    let mut document = parse(&query)?;
-    expand::add_defaults(&document, limits, &mut sizes, steps);
-    let counts = expand::count(&document, limits, &variables, &sizes, steps)?;
-    expand::check(&counts, settings)?;
-    merge::check(&document, limits, steps)?;
-
-    let name = params.operation_name.as_deref();
-    let operation = choose(&document, name)?;
-    let operation_type = operation.ty;
-    let root_fields = root::check(&document, operation, limits, steps)?;
-    let types = &limits.types;
-    let variables = coerce::variables(&document, operation, types, variables, steps)?;
-    let scope = coerce::Scope::new(operation, &variables);
-    literals::check(&document, operation, types, &scope, steps)?;
-    typename::settle(&mut document, steps)?;
-    if operation_type == OperationType::Subscription {
-        root::write_out(&mut document, name);
+    let key = known::key(&query, params.operation_name.as_deref());
+    if let Some(document) = limits.known.get(&key) {
+        return check_known(limits, document, variables, steps);
     }
-    let operation_name = params.operation_name.or_else(|| only_name(&document));
-    Ok(Checked {
-        document,
-        operation_name,
-        variables,
+    let new = (key, query, params.operation_name);
+    check_new(limits, new, variables, steps)
+}
+
+/// What of a document depends on variables: its cost, and whether values fit where they are used.
+fn check_known(
+    limits: &Limits,
+    document: Arc<Document>,
+    variables: serde_json::Map<String, Value>,
+    steps: &mut usize,
+) -> Result<Checked, ApiError> {
+    let mut sizes = variables::check(&variables, limits, steps)?;
+    let (written, types) = (&document.written, &limits.types);
+    let mut cost = document.cost;
+    if document.takes_variables {
+        expand::add_defaults(written, limits, &mut sizes, steps);
+        let counts = expand::count(written, limits, &variables, &sizes, steps)?;
+        expand::check(&counts, &limits.settings)?;
+        cost = counts.cost;
+    }
+    let operation = choose(written, document.asked_for.as_deref())?;
+    let variables = coerce::variables(written, operation, types, variables, steps)?;
+    if document.takes_variables {
+        let scope = coerce::Scope::new(operation, &variables);
+        literals::check(written, operation, types, &scope, steps)?;
+    }
+    Ok(Checked::new(document, variables, cost, true))
+}
+
+/// Everything about a document. A new one is given as its name, its text and the operation asked for.
+fn check_new(
+    limits: &Limits,
+    (key, query, asked_for): ([u8; 32], String, Option<String>),
+    variables: serde_json::Map<String, Value>,
+    steps: &mut usize,
+) -> Result<Checked, ApiError> {
+    let settings = &limits.settings;
+    scan::check(&query, settings, steps)?;
+    let mut sizes = variables::check(&variables, limits, steps)?;
+    let written = parse(&query)?;
+    expand::add_defaults(&written, limits, &mut sizes, steps);
+    let counts = expand::count(&written, limits, &variables, &sizes, steps)?;
+    expand::check(&counts, settings)?;
+    merge::check(&written, limits, steps)?;
+
+    let name = asked_for.as_deref();
+    let operation = choose(&written, name)?;
+    let operation_type = operation.ty;
+    let root_fields = root::check(&written, operation, limits, steps)?;
+    let types = &limits.types;
+    let variables = coerce::variables(&written, operation, types, variables, steps)?;
+    let scope = coerce::Scope::new(operation, &variables);
+    literals::check(&written, operation, types, &scope, steps)?;
+    let mut settled = written.clone();
+    typename::settle(&mut settled, steps)?;
+    if operation_type == OperationType::Subscription {
+        root::write_out(&mut settled, name);
+    }
+    let mut operations = written.operations.iter();
+    let takes_variables =
+        operations.any(|(_, operation)| !operation.node.variable_definitions.is_empty());
+    let document = Document {
+        operation_name: asked_for.clone().or_else(|| only_name(&settled)),
+        written,
+        settled,
+        asked_for,
         operation_type,
-        cost: counts.cost,
         root_fields,
-    })
+        takes_variables,
+        cost: counts.cost,
+        key,
+        bytes: query.len(),
+    };
+    let cost = document.cost;
+    Ok(Checked::new(Arc::new(document), variables, cost, false))
 }
 
 fn parse(query: &str) -> Result<ExecutableDocument, ApiError> {

@@ -144,7 +144,7 @@ pub async fn request_phone(
                 recipients: vec![viewer.user_id],
             };
             let id = events::append(&tx, &event, Some(viewer.user_id)).await?;
-            enqueue_dispatch(app, &tx, [id]).await?;
+            enqueue_dispatch(app, &tx, [id]);
             Ok(())
         })
         .await

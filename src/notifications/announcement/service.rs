@@ -108,7 +108,7 @@ pub async fn announce(app: &App, viewer: &Viewer, new: New) -> Result<Model, Not
                 recipients: people.into_iter().collect(),
             };
             let id = events::append(&tx, &event, Some(viewer.user_id)).await?;
-            enqueue_dispatch(app, &tx, [id]).await?;
+            enqueue_dispatch(app, &tx, [id]);
             Ok(row)
         })
         .await

@@ -45,7 +45,7 @@ pub async fn test(
             };
             let made = insert_deliveries(&tx, vec![delivery]).await?.pop();
             let (made, _) = made.ok_or(WebhookError::NotFound(Kind::Delivery))?;
-            jobs::enqueue(&tx, &app.bus, [job(app, made, true)]).await?;
+            jobs::enqueue(&tx, &app.bus, [job(app, made, true)]);
             let found = store::lock_delivery(&tx, made).await?;
             found.ok_or(WebhookError::NotFound(Kind::Delivery))
         })

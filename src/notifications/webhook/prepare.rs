@@ -102,7 +102,8 @@ pub async fn write(app: &App, tx: &Tx, prepared: &Prepared) -> Result<(), DbErro
         });
     let made = insert_deliveries(tx, deliveries.collect()).await?;
     let jobs = made.into_iter().map(|(id, _)| job(app, id, false));
-    jobs::enqueue(tx, &app.bus, jobs).await
+    jobs::enqueue(tx, &app.bus, jobs);
+    Ok(())
 }
 
 /// The job that sends a delivery; `is_manual` when a person asked for it.

@@ -275,7 +275,8 @@ async fn disable(app: &App, tx: &Tx, mut webhook: Model, reason: &str) -> Result
     webhook.updated_at = tx.clock().now();
     store::save(tx, webhook).await?;
     let event = events::append(tx, &event, None).await?;
-    enqueue_dispatch(app, tx, [event]).await
+    enqueue_dispatch(app, tx, [event]);
+    Ok(())
 }
 
 /// A step of the schedule: as long as was asked for, at most twice as long, and a little more by

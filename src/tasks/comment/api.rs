@@ -51,7 +51,10 @@ impl Comment {
 
     async fn may(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
         let is_there = self.task.deleted_at.is_none();
-        Ok(is_there && Task((*self.task).clone()).viewer_can(ctx, command).await?)
+        Ok(is_there
+            && Task::new((*self.task).clone())
+                .viewer_can(ctx, command)
+                .await?)
     }
 
     fn is_own(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
@@ -69,7 +72,7 @@ impl Comment {
 
     /// What it is about.
     async fn task(&self) -> Task {
-        Task((*self.task).clone())
+        Task::new((*self.task).clone())
     }
 
     /// Who says it.

@@ -334,6 +334,6 @@ async fn tell<E: Event>(
     let mut log = Log::default();
     let stream = events::task_stream(task.id, task.project_id);
     let id = log.add(tx, event, Some(viewer.user_id), [stream])?;
-    notifications::enqueue_dispatch(app, tx, [id]).await?;
+    notifications::enqueue_dispatch(app, tx, [id]);
     Ok(log.write(tx, &app.bus).await?)
 }

@@ -345,7 +345,7 @@ async fn tell<E: Event>(
     let mut log = Log::default();
     let event = log.add(tx, event, Some(viewer.user_id), [project_stream(id)])?;
     let told = notifications::tells(E::TOPIC).then_some(event);
-    notifications::enqueue_dispatch(app, tx, told).await?;
+    notifications::enqueue_dispatch(app, tx, told);
     log.write(tx, &app.bus).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use entity::{UserId, task};
 
 use super::filter::Reader;
 use super::query::TaskConnectionFields;
+use super::store::People;
 use super::subtask;
 use crate::accounts::{User, load_user};
 use crate::events::task_stream;
@@ -46,87 +47,108 @@ pub enum TaskPriority {
 /// What somebody is to do. Its assignee, the members of its project, outside projects its creator, and
 /// administrators see it.
 #[derive(Clone, Debug)]
-pub struct Task(pub task::Model);
+pub struct Task {
+    /// As it is kept.
+    pub row: task::Model,
+    /// Whose it is and who made it, where they were read with it.
+    people: Option<Box<People>>,
+}
+
+impl Task {
+    /// A task by itself.
+    pub fn new(row: task::Model) -> Self {
+        Self { row, people: None }
+    }
+
+    /// A task of whose people nothing is asked but what is in [`User::FACE`].
+    pub fn with_people(row: task::Model, people: People) -> Self {
+        Self {
+            row,
+            people: Some(Box::new(people)),
+        }
+    }
+}
 
 /// What somebody is to do. Its assignee, the members of its project, outside projects its creator, and
 /// administrators see it.
+// What waits is on the heap: each field of each task has room for the largest of them otherwise.
 #[Object]
 impl Task {
     /// The id, as `task_01h455vb4pex5vsknk084sn02q`.
     pub async fn id(&self) -> ID {
-        Kind::Task.encode(self.0.id.0)
+        Kind::Task.encode(self.row.id.0)
     }
 
     /// What is to be done, in one line of 1 to 200 characters.
     async fn title(&self) -> &str {
-        &self.0.title
+        &self.row.title
     }
 
     /// What is to be done, in 1 to 2,000 characters; null when the title says it all.
     async fn description(&self) -> Option<&str> {
-        self.0.description.as_deref()
+        self.row.description.as_deref()
     }
 
     /// How far it has come.
     async fn status(&self) -> TaskStatus {
-        self.0.status.into()
+        self.row.status.into()
     }
 
     /// How much it matters.
     async fn priority(&self) -> TaskPriority {
-        self.0.priority.into()
+        self.row.priority.into()
     }
 
     /// Whether it counts. A disabled task is set aside: it leaves the lists that do not ask for such,
     /// nobody is told of it, and it takes no change but `enableTask`.
     async fn enabled(&self) -> bool {
-        self.0.enabled
+        self.row.enabled
     }
 
     /// When it should begin, if that is a point in time.
     async fn start_at(&self) -> Option<DateTime<Utc>> {
-        self.0.start_at
+        self.row.start_at
     }
 
     /// When it should begin, if that is a day.
     async fn start_date(&self) -> Option<Date> {
-        self.0.start_on.map(Date)
+        self.row.start_on.map(Date)
     }
 
     /// When it should be done, if that is a point in time.
     async fn due_at(&self) -> Option<DateTime<Utc>> {
-        self.0.due_at
+        self.row.due_at
     }
 
     /// Whether it is not completed although its time, or its day in the time zone of the profile of
     /// the signed-in person, is over.
     async fn is_overdue(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        let reader = match self.0.due_on {
-            Some(_) => Reader::of(ctx).await?,
+        let reader = match self.row.due_on {
+            Some(_) => Box::pin(Reader::of(ctx)).await?,
             None => Reader::anywhere(ctx),
         };
-        Ok(reader.is_overdue(&self.0))
+        Ok(reader.is_overdue(&self.row))
     }
 
     /// When it should be done, if that is a day, wherever the reader is.
     async fn due_date(&self) -> Option<Date> {
-        self.0.due_on.map(Date)
+        self.row.due_on.map(Date)
     }
 
     /// When it was finished; null while it is not.
     async fn completed_at(&self) -> Option<DateTime<Utc>> {
-        self.0.completed_at
+        self.row.completed_at
     }
 
     /// When it was deleted: of tasks in `tasks(trash: true)`. It can be restored for 30 days from then.
     async fn deleted_at(&self) -> Option<DateTime<Utc>> {
-        self.0.deleted_at
+        self.row.deleted_at
     }
 
     /// The task it is a part of; null when there is none, when that is deleted, and when the signed-in
     /// person may not see it.
     async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Task>, ApiError> {
-        subtask::parent(ctx, self).await
+        Box::pin(subtask::parent(ctx, self)).await
     }
 
     /// Its parts that the signed-in person may see and that are not disabled, the oldest first.
@@ -136,22 +158,28 @@ impl Task {
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
     ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
-        subtask::subtasks(ctx, self, first, after).await
+        Box::pin(subtask::subtasks(ctx, self, first, after)).await
     }
 
     /// Who made it.
     async fn creator(&self, ctx: &Context<'_>) -> Result<User, ApiError> {
-        required_user(ctx, self.0.creator_id).await
+        if let Some(people) = &self.people {
+            return Ok(User::of_face(people.creator.clone()));
+        }
+        Box::pin(required_user(ctx, self.row.creator_id)).await
     }
 
     /// Who is to do it; null when it is nobody's.
     async fn assignee(&self, ctx: &Context<'_>) -> Option<Result<User, ApiError>> {
-        Some(required_user(ctx, self.0.assignee_id?).await)
+        if let Some(people) = &self.people {
+            return people.assignee.clone().map(|face| Ok(User::of_face(face)));
+        }
+        Some(Box::pin(required_user(ctx, self.row.assignee_id?)).await)
     }
 
     /// Its labels, by name.
     async fn labels(&self, ctx: &Context<'_>) -> Result<Vec<Label>, ApiError> {
-        label::labels_of(ctx, self.0.id).await
+        Box::pin(label::labels_of(ctx, self.row.id)).await
     }
 
     /// What people say about it, the oldest first.
@@ -161,7 +189,12 @@ impl Task {
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
     ) -> Result<CommentConnection, ApiError> {
-        comment::comments_of(ctx, &self.0, PageArgs { first, after }).await
+        Box::pin(comment::comments_of(
+            ctx,
+            &self.row,
+            PageArgs { first, after },
+        ))
+        .await
     }
 
     /// Who changed what of it, the newest first.
@@ -171,7 +204,12 @@ impl Task {
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
     ) -> Result<TaskChangeConnection, ApiError> {
-        history::history_of(ctx, self.0.id, PageArgs { first, after }).await
+        Box::pin(history::history_of(
+            ctx,
+            self.row.id,
+            PageArgs { first, after },
+        ))
+        .await
     }
 
     /// Who follows it and is told of its changes, without those who want to hear nothing and those
@@ -182,66 +220,72 @@ impl Task {
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which to go on.")] after: Option<String>,
     ) -> Result<WatcherConnection, ApiError> {
-        watcher::watchers(ctx, self.0.id, PageArgs { first, after }).await
+        Box::pin(watcher::watchers(
+            ctx,
+            self.row.id,
+            PageArgs { first, after },
+        ))
+        .await
     }
 
     /// Whether the signed-in person follows it.
     async fn viewer_is_watching(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        watcher::viewer_is_watching(ctx, self.0.id).await
+        Box::pin(watcher::viewer_is_watching(ctx, self.row.id)).await
     }
 
     /// Whether the signed-in person wants to hear nothing of it.
     async fn viewer_has_muted(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        watcher::viewer_has_muted(ctx, self.0.id).await
+        Box::pin(watcher::viewer_has_muted(ctx, self.row.id)).await
     }
 
     /// Starts at 1 and is raised by every change. Give it as `expectedVersion` to `updateTask`.
     async fn version(&self) -> i32 {
-        self.0.version
+        self.row.version
     }
 
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+        self.row.created_at
     }
 
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+        self.row.updated_at
     }
 
     /// Whether the signed-in person may change it. A disabled task must be enabled first.
     async fn viewer_can_update(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Edit).await?)
+        Ok(self.row.deleted_at.is_none() && Box::pin(self.viewer_can(ctx, Command::Edit)).await?)
     }
 
     /// Whether the signed-in person may say something about it. A disabled task must be enabled first.
     async fn viewer_can_comment(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Comment).await?)
+        Ok(self.row.deleted_at.is_none()
+            && Box::pin(self.viewer_can(ctx, Command::Comment)).await?)
     }
 
     /// The project it belongs to; null outside projects, and for an assignee who is no member of it.
     async fn project(&self, ctx: &Context<'_>) -> Result<Option<Project>, ApiError> {
-        let Some(id) = self.0.project_id else {
+        let Some(id) = self.row.project_id else {
             return Ok(None);
         };
-        if !ctx.viewer()?.is_admin() && load_role(ctx, id).await?.is_none() {
+        if !ctx.viewer()?.is_admin() && Box::pin(load_role(ctx, id)).await?.is_none() {
             return Ok(None);
         }
-        Ok(load_project(ctx, id).await?.map(Project))
+        Ok(Box::pin(load_project(ctx, id)).await?.map(Project))
     }
 
     /// Its number in the project; null outside projects.
     async fn number(&self) -> Option<i32> {
-        self.0.number
+        self.row.number
     }
 
     /// The project's key and its number, as `OPS-42`; null outside projects.
     async fn key(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
-        let (Some(id), Some(number)) = (self.0.project_id, self.0.number) else {
+        let (Some(id), Some(number)) = (self.row.project_id, self.row.number) else {
             return Ok(None);
         };
-        let project = load_project(ctx, id).await?;
+        let project = Box::pin(load_project(ctx, id)).await?;
         Ok(project.map(|project| format!("{}-{number}", project.key)))
     }
 
@@ -249,17 +293,24 @@ impl Task {
     /// before the task, in an operation of its own, and subscribe with `after`: then nothing is
     /// missed in between.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
-        load_cursor(ctx, task_stream(self.0.id, self.0.project_id)).await
+        let stream = task_stream(self.row.id, self.row.project_id);
+        Box::pin(load_cursor(ctx, stream)).await
     }
 
     /// Whether the signed-in person may delete it.
     async fn viewer_can_delete(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(self.0.deleted_at.is_none() && self.viewer_can(ctx, Command::Delete).await?)
+        Ok(
+            self.row.deleted_at.is_none()
+                && Box::pin(self.viewer_can(ctx, Command::Delete)).await?,
+        )
     }
 
     /// Whether it is deleted and the signed-in person may restore it.
     async fn viewer_can_restore(&self, ctx: &Context<'_>) -> Result<bool, ApiError> {
-        Ok(self.0.deleted_at.is_some() && self.viewer_can(ctx, Command::Delete).await?)
+        Ok(
+            self.row.deleted_at.is_some()
+                && Box::pin(self.viewer_can(ctx, Command::Delete)).await?,
+        )
     }
 }
 
@@ -267,15 +318,15 @@ impl Task {
     /// Whether the table of the policy lets the signed-in person. In an archived project nobody may
     /// do more than see.
     pub async fn viewer_can(&self, ctx: &Context<'_>, command: Command) -> Result<bool, ApiError> {
-        let role = match self.0.project_id {
+        let role = match self.row.project_id {
             Some(project) => load_role(ctx, project).await?,
             None => None,
         };
-        let mut actors = policy::actors(ctx.viewer()?, &self.0, role);
+        let mut actors = policy::actors(ctx.viewer()?, &self.row, role);
         if !actors.any(|actor| actor.may(command)) {
             return Ok(false);
         }
-        let project = match self.0.project_id {
+        let project = match self.row.project_id {
             Some(project) if command != Command::See => load_project(ctx, project).await?,
             _ => None,
         };

@@ -127,7 +127,7 @@ type Sorted = (Option<Vec<Task>>, Option<Vec<Task>>, Vec<UserError>);
 fn payload(result: Result<Vec<Model>, TaskError>) -> Result<Sorted, ApiError> {
     match result {
         Ok(tasks) => Ok((
-            Some(tasks.into_iter().map(Task).collect()),
+            Some(tasks.into_iter().map(Task::new).collect()),
             None,
             Vec::new(),
         )),
@@ -138,7 +138,10 @@ fn payload(result: Result<Vec<Model>, TaskError>) -> Result<Sorted, ApiError> {
                 conflict(now, &["input", "tasks", &place, "expectedVersion"])
             });
             let errors = errors.collect();
-            let now = conflicts.into_iter().map(|(_, now)| Task(now)).collect();
+            let now = conflicts
+                .into_iter()
+                .map(|(_, now)| Task::new(now))
+                .collect();
             Ok((None, Some(now), errors))
         }
         Err(error) => Err(error.into()),

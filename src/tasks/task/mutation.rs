@@ -316,9 +316,9 @@ pub fn payload(
     match result {
         Err(TaskError::Conflict(now)) => {
             let error = conflict(&now, &["input", "expectedVersion"]);
-            Ok((Some(Task(*now)), vec![error]))
+            Ok((Some(Task::new(*now)), vec![error]))
         }
-        result => told(result.map(Task)),
+        result => told(result.map(Task::new)),
     }
 }
 

@@ -104,6 +104,11 @@ impl Sort {
         self.steps.iter().any(is)
     }
 
+    /// Whether what is searched for has a part in it.
+    pub fn is_of_a_search(&self) -> bool {
+        self.search.is_some()
+    }
+
     /// The name of the order, which its cursors carry.
     pub fn name(&self) -> String {
         let steps: Vec<String> = self

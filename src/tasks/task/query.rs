@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, ID, Object, SelectionField};
 use entity::TaskId;
 use sea_orm::Condition;
 
@@ -11,9 +11,11 @@ use super::api::Task;
 use super::filter::{Reader, Sight, TaskFilter};
 use super::order::{Sort, TaskOrder};
 use super::search::Search;
-use super::store::Shelf;
+use super::store::{List, Shelf};
 use super::{TaskError, service, store, subtask};
+use crate::accounts::User;
 use crate::app::AppExt;
+use crate::db::DbError;
 use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind, OpaqueCursor, PageArgs};
 
 /// What a connection of tasks says beside its edges.
@@ -140,13 +142,27 @@ impl TaskQuery {
             .clone()
             .map(|keys| sort.after(keys))
             .transpose()?;
-        let (by, order, keys) = (&condition, &sort, keys.as_deref());
+        let list = List {
+            among,
+            filter: &condition,
+            sort: &sort,
+            after: keys.as_deref(),
+            limit,
+        };
+        let with_faces = asks_for_faces(ctx) && !sort.is_of_a_search();
         let turn = ctx.app().turns.take(viewer.user_id).await;
         let mut tasks = ctx
             .app()
             .db
             .read(|db| async move {
-                store::list(&db, viewer, among, by.clone(), order, keys, limit).await
+                if with_faces {
+                    let rows = store::list_with_people(&db, viewer, list).await?;
+                    let rows = rows.into_iter();
+                    let tasks = rows.map(|(task, people)| Task::with_people(task, people));
+                    return Ok::<_, DbError>(tasks.collect::<Vec<_>>());
+                }
+                let rows = store::list(&db, viewer, list).await?;
+                Ok(rows.into_iter().map(Task::new).collect())
             })
             .await?;
         drop(turn);
@@ -154,15 +170,29 @@ impl TaskQuery {
         let mut connection = Connection::with_additional_fields(
             has_previous,
             has_next,
-            TaskConnectionFields(Counted::List(condition, among)),
+            TaskConnectionFields(Counted::List(condition.clone(), among)),
         );
-        connection.edges.extend(
-            tasks
-                .into_iter()
-                .map(|task| Edge::new(OpaqueCursor::new(&name, sort.keys(&task)), Task(task))),
-        );
+        let edges = tasks.into_iter().map(|task| {
+            let cursor = OpaqueCursor::new(&name, sort.keys(&task.row));
+            Edge::new(cursor, task)
+        });
+        connection.edges.extend(edges);
         Ok(connection)
     }
+}
+
+/// Whether of the people of these tasks only that is asked which can be read together with the tasks.
+fn asks_for_faces(ctx: &Context<'_>) -> bool {
+    let page = ctx.look_ahead();
+    let tasks = [page.field("nodes"), page.field("edges").field("node")];
+    let people = tasks
+        .iter()
+        .flat_map(|tasks| [tasks.field("assignee"), tasks.field("creator")]);
+    let mut people = people
+        .flat_map(|people| people.selection_fields())
+        .peekable();
+    let is_face = |field: SelectionField<'_>| User::FACE.contains(&field.name());
+    people.peek().is_some() && people.all(|person| person.selection_set().all(is_face))
 }
 
 async fn one_task(
@@ -182,7 +212,7 @@ async fn one_task(
                         store::find_visible_by_key(&db, viewer, project, number).await
                     })
                     .await?;
-            Ok(Task(task.ok_or(TaskError::NotFound(Kind::Task))?))
+            Ok(Task::new(task.ok_or(TaskError::NotFound(Kind::Task))?))
         }
         _ => Err(ApiError::new(
             ErrorCode::BadUserInput,
@@ -220,7 +250,7 @@ pub async fn find_task(ctx: &Context<'_>, id: TaskId) -> Result<Task, ApiError> 
         .db
         .read(|db| async move { store::find_visible(&db, viewer, id).await })
         .await?;
-    Ok(Task(task.ok_or(TaskError::NotFound(Kind::Task))?))
+    Ok(Task::new(task.ok_or(TaskError::NotFound(Kind::Task))?))
 }
 
 /// Those of these tasks that the viewer may see, by one query.
@@ -242,6 +272,6 @@ pub async fn find_tasks(
         .await?;
     Ok(tasks
         .into_iter()
-        .map(|task| (task.id, Task(task)))
+        .map(|task| (task.id, Task::new(task)))
         .collect())
 }

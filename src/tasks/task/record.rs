@@ -63,14 +63,24 @@ pub async fn write(
     viewer: &Viewer,
     changes: &[Changed],
 ) -> Result<(), DbError> {
-    let tasks: Vec<_> = changes.iter().map(|changed| &changed.after).collect();
-    let made = changes.iter().filter(|changed| changed.before.is_none());
-    let creators = made.map(|changed| (changed.after.id, changed.after.creator_id));
-    watcher::start(tx, creators).await?;
+    let (mut made, mut others) = (Vec::new(), Vec::new());
+    for Changed { before, after, .. } in changes {
+        match before {
+            None => made.push(after),
+            Some(_) => others.push(after),
+        }
+    }
+    let creators = made.iter().map(|task| (task.id, task.creator_id));
+    watcher::start_later(tx, creators);
+    let mut recipients = watcher::recipients(tx, &others, viewer.user_id).await?;
+    recipients.extend(
+        made.iter()
+            .map(|task| (task.id, watcher::recipients_of_new(task, viewer.user_id))),
+    );
     let mut record = Record {
         tx,
         actor: viewer.user_id,
-        recipients: watcher::recipients(tx, &tasks, viewer.user_id).await?,
+        recipients,
         log: Log::default(),
         history: Vec::new(),
         told: Vec::new(),
@@ -78,12 +88,12 @@ pub async fn write(
     for changed in changes {
         record.note(changed)?;
     }
-    store::insert_history(tx, record.history).await?;
+    store::insert_history(tx, record.history);
     let reworded = changes.iter().filter(|changed| changed.has_other_texts());
     let words = reworded.map(|changed| task_words::Model::of(&changed.after));
-    store::index_words(tx, words.collect()).await?;
-    notifications::enqueue_dispatch(app, tx, record.told).await?;
-    sink::enqueue(app, tx, record.log.ids()).await?;
+    store::index_words(tx, words.collect());
+    notifications::enqueue_dispatch(app, tx, record.told);
+    sink::enqueue(app, tx, record.log.ids());
     record.log.write(tx, &app.bus).await
 }
 

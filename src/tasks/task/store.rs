@@ -1,12 +1,13 @@
 //! The statements about tasks.
 
 use entity::task::{Column, Entity, Model, seen_by};
+use entity::user::Face;
 use entity::{ProjectId, TaskId, Timestamp, Viewer, project, task_history, task_words};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Order, Query};
 use sea_orm::{
-    ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait,
-    Select, Statement, Value,
+    ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
+    IntoActiveModel, Iterable, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, Statement, Value,
 };
 use std::collections::HashMap;
 
@@ -22,6 +23,15 @@ pub enum Shelf {
     Live,
     /// Those that were deleted after this point in time.
     Trash(Timestamp),
+}
+
+/// The people of a task.
+#[derive(Clone, Debug)]
+pub struct People {
+    /// Whose it is.
+    pub assignee: Option<Face>,
+    /// Who made it.
+    pub creator: Face,
 }
 
 /// Where a page of sub-tasks ended.
@@ -165,21 +175,17 @@ pub async fn save(tx: &Tx, task: Model) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Writes what was changed.
-pub async fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) -> Result<(), DbError> {
-    if rows.is_empty() {
-        return Ok(());
+/// Writes what was changed, at the end of the transaction.
+pub fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) {
+    if !rows.is_empty() {
+        tx.later(task_history::Entity::insert_many(rows).into_query());
     }
-    task_history::Entity::insert_many(rows)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
 }
 
-/// Tells the search the words of tasks that are new or have other texts now.
-pub async fn index_words(tx: &Tx, rows: Vec<task_words::Model>) -> Result<(), DbError> {
+/// Tells the search the words of tasks that are new or have other texts now, at the end of the transaction.
+pub fn index_words(tx: &Tx, rows: Vec<task_words::Model>) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
     let again = OnConflict::column(task_words::Column::TaskId)
@@ -188,11 +194,8 @@ pub async fn index_words(tx: &Tx, rows: Vec<task_words::Model>) -> Result<(), Db
             task_words::Column::DescriptionWords,
         ])
         .to_owned();
-    task_words::Entity::insert_many(rows)
-        .on_conflict(again)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    let insert = task_words::Entity::insert_many(rows).on_conflict(again);
+    tx.later(insert.into_query());
 }
 
 /// The name of a field in events: the one it is stored by.
@@ -219,10 +222,15 @@ pub async fn find_visible(
     viewer: &Viewer,
     id: TaskId,
 ) -> Result<Option<Model>, DbError> {
-    Ok(Entity::visible_to(viewer, db.get_database_backend())
-        .filter(Column::Id.eq(id))
-        .one(db)
-        .await?)
+    let query = Entity::visible_to(viewer, db.get_database_backend()).filter(Column::Id.eq(id));
+    Ok(read(db, query).await?.pop())
+}
+
+/// The rows of a query, read by the places of their columns.
+async fn read(db: &impl ConnectionTrait, query: Select<Entity>) -> Result<Vec<Model>, DbError> {
+    let rows = db.query_all(&query.into_query()).await?;
+    let tasks = rows.iter().map(Model::of_row);
+    Ok(tasks.collect::<Result<_, _>>()?)
 }
 
 /// A task, if the viewer may see it or could while it was not deleted.
@@ -264,10 +272,8 @@ pub async fn find_all_visible(
     viewer: &Viewer,
     ids: Vec<TaskId>,
 ) -> Result<Vec<Model>, DbError> {
-    Ok(Entity::visible_to(viewer, db.get_database_backend())
-        .filter(Column::Id.is_in(ids))
-        .all(db)
-        .await?)
+    let query = Entity::visible_to(viewer, db.get_database_backend()).filter(Column::Id.is_in(ids));
+    read(db, query).await
 }
 
 fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, among: Shelf) -> Select<Entity> {
@@ -278,24 +284,80 @@ fn shelved(db: &impl ConnectionTrait, viewer: &Viewer, among: Shelf) -> Select<E
     }
 }
 
+/// Which page of which list.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a> {
+    pub among: Shelf,
+    pub filter: &'a Condition,
+    pub sort: &'a Sort,
+    /// Where the page before ended.
+    pub after: Option<&'a [keyset::Key]>,
+    pub limit: u64,
+}
+
+impl List<'_> {
+    fn select(self, db: &impl ConnectionTrait, viewer: &Viewer) -> Select<Entity> {
+        let mut query = shelved(db, viewer, self.among).filter(self.filter.clone());
+        if let Some(keys) = self.after {
+            query = query.filter(keyset::after(keys));
+        }
+        for (expr, order) in self.sort.expressions() {
+            query = query.order_by(expr, order);
+        }
+        query.limit(self.limit)
+    }
+}
+
 /// A page of the tasks the viewer may see.
 pub async fn list(
     db: &impl ConnectionTrait,
     viewer: &Viewer,
-    among: Shelf,
-    filter: Condition,
-    sort: &Sort,
-    after: Option<&[keyset::Key]>,
-    limit: u64,
+    list: List<'_>,
 ) -> Result<Vec<Model>, DbError> {
-    let mut query = shelved(db, viewer, among).filter(filter);
-    if let Some(keys) = after {
-        query = query.filter(keyset::after(keys));
+    read(db, list.select(db, viewer)).await
+}
+
+/// The same with whose they are and who made them, in one statement. Not for the order of a search.
+pub async fn list_with_people(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    list: List<'_>,
+) -> Result<Vec<(Model, People)>, DbError> {
+    // Joined to the page and not to the list, of which the database may have to sort much.
+    let (page, assignee, creator) = ("page", "assignee", "creator");
+    let is = |who: &'static str, column: Column| Expr::col((who, "face_id")).equals((page, column));
+    let mut query = Query::select();
+    query
+        .columns(Column::iter().map(|column| (page, column)))
+        .column((assignee, Asterisk))
+        .column((creator, Asterisk))
+        .from_subquery(list.select(db, viewer).into_query(), page)
+        .join_subquery(
+            JoinType::LeftJoin,
+            Face::select(),
+            assignee,
+            is(assignee, Column::AssigneeId),
+        )
+        .join_subquery(
+            JoinType::InnerJoin,
+            Face::select(),
+            creator,
+            is(creator, Column::CreatorId),
+        );
+    for (expr, order) in list.sort.expressions() {
+        query.order_by_expr(expr, order);
     }
-    for (expr, order) in sort.expressions() {
-        query = query.order_by(expr, order);
-    }
-    Ok(query.limit(limit).all(db).await?)
+    let first = Column::iter().count();
+    let rows = db.query_all(&query).await?;
+    let tasks = rows.iter().map(|row| {
+        let creator = Face::of_row(row, first + Face::COLUMNS)?;
+        let people = People {
+            assignee: Face::of_row(row, first)?,
+            creator: creator.ok_or_else(|| DbErr::RecordNotFound("a creator".to_owned()))?,
+        };
+        Ok::<_, DbErr>((Model::of_row(row)?, people))
+    });
+    Ok(tasks.collect::<Result<_, _>>()?)
 }
 
 /// How many tasks the viewer may see.

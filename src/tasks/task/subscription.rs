@@ -92,7 +92,7 @@ async fn tell(app: &App, viewer: &Viewer, entry: Entry) -> Result<TaskAssignedEv
     let task = task.filter(|task| task.assignee_id == Some(viewer.user_id));
     Ok(TaskAssignedEvent {
         cursor: cursor.encode(),
-        task: task.map(Task),
+        task: task.map(Task::new),
         assigned_by: assigned_by.map(User::new),
         assigned_at: event.occurred_at,
     })

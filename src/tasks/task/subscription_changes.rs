@@ -195,7 +195,7 @@ async fn tell(
         comment: comment
             .zip(task.clone())
             .map(|(comment, task)| Comment::new(comment, task)),
-        task: task.map(Task),
+        task: task.map(Task::new),
         fields: fields(kind, &event),
         changed_by: by.map(User::new),
         changed_at: event.occurred_at,

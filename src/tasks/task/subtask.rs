@@ -34,7 +34,7 @@ pub struct SubtaskLoaders {
 
 /// What a task is a part of, if the viewer may see it.
 pub async fn parent(ctx: &Context<'_>, task: &Task) -> Result<Option<Task>, ApiError> {
-    let Some(parent) = task.0.parent_id else {
+    let Some(parent) = task.row.parent_id else {
         return Ok(None);
     };
     load_visible(ctx, parent).await
@@ -59,7 +59,7 @@ pub async fn subtasks(
     let has_previous = after.is_some();
     let page = PageArgs { first, after }.read(ORDER)?;
     let key = SubtaskPage {
-        parent: task.0.id,
+        parent: task.row.id,
         limit: page.limit(),
         after: page.after,
     };
@@ -67,10 +67,10 @@ pub async fn subtasks(
     let found = loaders(ctx)?.subtasks.pages.load(key, fetch).await?;
     let mut parts = found.unwrap_or_default();
     let has_next = page.cut(&mut parts);
-    let fields = TaskConnectionFields::of_subtasks(task.0.id);
+    let fields = TaskConnectionFields::of_subtasks(task.row.id);
     let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
     connection.edges.extend(parts.into_iter().map(|part| {
-        let keys: SubtaskKeys = (CursorTime::of(part.0.created_at), part.0.id);
+        let keys: SubtaskKeys = (CursorTime::of(part.row.created_at), part.row.id);
         Edge::new(OpaqueCursor::new(ORDER, keys), part)
     }));
     Ok(connection)
@@ -107,7 +107,7 @@ async fn fetch_pages(
                 limit,
                 after,
             };
-            pages.entry(key).or_default().push(Task(part));
+            pages.entry(key).or_default().push(Task::new(part));
         }
     }
     Ok(pages)

@@ -70,7 +70,7 @@ impl WatcherMutation {
         #[graphql(desc = "Which task is to be followed.")] input: WatchTaskInput,
     ) -> Result<WatchTaskPayload, ApiError> {
         let (viewer, id) = (ctx.viewer()?, task_id(&input.task_id)?);
-        let (task, user_errors) = told(service::watch(ctx.app(), viewer, id).await.map(Task))?;
+        let (task, user_errors) = told(service::watch(ctx.app(), viewer, id).await.map(Task::new))?;
         Ok(WatchTaskPayload { task, user_errors })
     }
 
@@ -81,7 +81,8 @@ impl WatcherMutation {
         #[graphql(desc = "Which task is to be followed no more.")] input: UnwatchTaskInput,
     ) -> Result<UnwatchTaskPayload, ApiError> {
         let (viewer, id) = (ctx.viewer()?, task_id(&input.task_id)?);
-        let (task, user_errors) = told(service::unwatch(ctx.app(), viewer, id).await.map(Task))?;
+        let (task, user_errors) =
+            told(service::unwatch(ctx.app(), viewer, id).await.map(Task::new))?;
         Ok(UnwatchTaskPayload { task, user_errors })
     }
 
@@ -94,7 +95,7 @@ impl WatcherMutation {
         #[graphql(desc = "Of which task nothing is to be heard.")] input: MuteTaskInput,
     ) -> Result<MuteTaskPayload, ApiError> {
         let (viewer, id) = (ctx.viewer()?, task_id(&input.task_id)?);
-        let (task, user_errors) = told(service::mute(ctx.app(), viewer, id).await.map(Task))?;
+        let (task, user_errors) = told(service::mute(ctx.app(), viewer, id).await.map(Task::new))?;
         Ok(MuteTaskPayload { task, user_errors })
     }
 }

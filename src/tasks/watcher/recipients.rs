@@ -22,6 +22,13 @@ pub async fn recipients(
     recipients_and(tx, tasks, actor, &BTreeSet::new()).await
 }
 
+/// The same of a task that was just made, whose assignee was found to be active: nobody else follows it yet but
+/// who made it.
+pub fn recipients_of_new(task: &Model, actor: UserId) -> Vec<UserId> {
+    let assignee = task.assignee_id.filter(|_| task.enabled);
+    assignee.filter(|user| *user != actor).into_iter().collect()
+}
+
 /// The same, with people who are mentioned in what is said.
 ///
 /// # Errors
@@ -32,6 +39,9 @@ pub async fn recipients_and(
     actor: UserId,
     mentioned: &BTreeSet<UserId>,
 ) -> Result<HashMap<TaskId, Vec<UserId>>, DbError> {
+    if tasks.is_empty() {
+        return Ok(HashMap::new());
+    }
     let mut asked: BTreeMap<TaskId, BTreeSet<UserId>> = BTreeMap::new();
     for task in tasks.iter().filter(|task| task.enabled) {
         let people = mentioned.iter().copied().chain(task.assignee_id);

@@ -7,6 +7,7 @@ use entity::{ProjectId, TaskId, UserId, project_member};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    QueryTrait,
 };
 
 use crate::db::{DbError, Tx};
@@ -32,9 +33,15 @@ pub async fn start(
     tx: &Tx,
     pairs: impl IntoIterator<Item = (TaskId, UserId)>,
 ) -> Result<(), DbError> {
+    start_later(tx, pairs);
+    tx.flush().await
+}
+
+/// The same, at the end of the transaction.
+pub fn start_later(tx: &Tx, pairs: impl IntoIterator<Item = (TaskId, UserId)>) {
     let pairs: BTreeSet<(TaskId, UserId)> = pairs.into_iter().collect();
     if pairs.is_empty() {
-        return Ok(());
+        return;
     }
     let now = tx.clock().now();
     let rows = pairs.into_iter().map(|(task_id, user_id)| {
@@ -46,11 +53,11 @@ pub async fn start(
         };
         row.into_active_model()
     });
-    Entity::insert_many(rows)
-        .on_conflict_do_nothing_on([Column::TaskId, Column::UserId])
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    let once = OnConflict::columns([Column::TaskId, Column::UserId])
+        .do_nothing()
+        .to_owned();
+    let insert = Entity::insert_many(rows).on_conflict(once);
+    tx.later(insert.into_query());
 }
 
 /// Writes whether somebody follows a task or wants to hear nothing of it.

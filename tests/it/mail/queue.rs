@@ -7,6 +7,7 @@ use entity::{delivery, job};
 use rstest::rstest;
 use sea_orm::EntityTrait;
 use serde_json::json;
+use taskflow::db::DbError;
 use taskflow::events::bus::Hint;
 use taskflow::jobs::{self, Claimed, Handler, JobError, NewJob, Outcome, Runner};
 use taskflow::lifecycle::Lifecycle;
@@ -76,7 +77,10 @@ async fn enqueue(app: &TestApp, kind: &'static str) {
         max_attempts: 25,
     };
     let (job, bus) = (&job, &app.app.bus);
-    let write = |tx| async move { jobs::enqueue(&tx, bus, [job.clone()]).await };
+    let write = |tx| async move {
+        jobs::enqueue(&tx, bus, [job.clone()]);
+        Ok::<_, DbError>(())
+    };
     app.app.db.write(write).await.unwrap();
 }
 
@@ -325,7 +329,10 @@ async fn what_is_done_makes_room_for_as_many_others_and_is_written_down_together
         max_attempts: 25,
     });
     let (jobs, bus) = (&jobs.collect::<Vec<_>>(), &app.app.bus);
-    let write = |tx| async move { jobs::enqueue(&tx, bus, jobs.clone()).await };
+    let write = |tx| async move {
+        jobs::enqueue(&tx, bus, jobs.clone());
+        Ok::<_, DbError>(())
+    };
     app.app.db.write(write).await.unwrap();
     let (told, mut done) = mpsc::unbounded_channel();
     let worker = runner(

@@ -106,15 +106,20 @@ impl Person {
     }
 
     pub async fn graphql(&self, query: &str, variables: Value) -> Reply {
-        let body = json!({"query": query, "variables": variables}).to_string();
+        self.post(&json!({"query": query, "variables": variables}))
+            .await
+    }
+
+    /// Sends the body of a request as it is.
+    pub async fn post(&self, body: &Value) -> Reply {
         let mut request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/graphql-response+json");
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        self.send(request.body(Body::from(body)).expect("a request"))
-            .await
+        let body = Body::from(body.to_string());
+        self.send(request.body(body).expect("a request")).await
     }
 
     /// Gets a page.

@@ -55,6 +55,7 @@ fn limits() -> Limits {
         scans: &["total", "seek"],
         introspection: true,
         types: Arc::new(Types::read(SDL).unwrap()),
+        known: Arc::default(),
     }
 }
 

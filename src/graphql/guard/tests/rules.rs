@@ -139,7 +139,7 @@ fn fields_of_one_response_key_are_the_same_field() {
 fn a_condition_on_typename_is_put_where_the_library_looks() {
     let query = "query($x:Boolean!){a{t:__typename @include(if:$x) @skip(if:false)}__typename}";
     let checked = check(&limits(), params(query, json!({"x": true}))).unwrap();
-    let DocumentOperations::Single(operation) = &checked.document.operations else {
+    let DocumentOperations::Single(operation) = &checked.document.settled.operations else {
         panic!("one operation");
     };
     let items = &operation.node.selection_set.node.items;

@@ -111,8 +111,13 @@ async fn make(
             store::insert(&tx, tasks.clone())
                 .await
                 .map_err(no_account)?;
-            let labels = new.iter().map(|new| new.label_ids.clone());
-            label::replace(&tx, &ids.iter().copied().zip(labels).collect()).await?;
+            let labels = ids
+                .iter()
+                .zip(new)
+                .map(|(id, new)| (*id, new.label_ids.clone()));
+            // A new task has none that would have to be looked for.
+            let labels = labels.filter(|(_, labels)| !labels.is_empty());
+            label::replace(&tx, &labels.collect()).await?;
             let changes: Vec<_> = tasks
                 .iter()
                 .map(|task| Changed {

@@ -56,9 +56,12 @@ test-run: export RUST_TEST_THREADS ?= $(shell echo $$(( 2 * $$(getconf _NPROCESS
 test-run: ## run all tests (without looking whether what they need is installed)
 	cargo test --workspace --all-targets --locked
 
+# `make bench PARTS="work pages"` measures these alone and writes nothing; `BENCH_TASKS=10000000` adds a
+# larger database to the pages.
 .PHONY: bench
-bench: ## measure: logins beside reads, documents that mean harm beside a neighbour, idle sockets
-	cargo bench --locked --bench main
+bench: ## measure everything beside other servers, and write docs/BENCHMARKS.md (half an hour)
+	@scripts/bench-deps.sh
+	cargo bench --locked --bench main -- $(PARTS)
 
 # `make chaos MINUTES=30 SEED=7 ROW=R4 MODE=sqlite SOCKETS=5000`; all may be left out.
 .PHONY: chaos

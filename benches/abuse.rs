@@ -7,37 +7,52 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::site::{Neighbour, milliseconds, percentile, serve};
+use super::bed::Bed;
+use super::report::Section;
+use super::site::{Neighbour, milliseconds, percentile};
 
 /// How long each kind of document is sent.
 const SPAN: Duration = Duration::from_millis(1_500);
 
-pub async fn run() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_app, address) = serve(&folder).await;
+pub async fn run() -> Vec<Section> {
+    let bed = Bed::start().await;
+    let sqlite = format!("sqlite://{}", bed.folder().join("abuse.db").display());
+    let service = bed.serve(&sqlite, &["serve"], &[]).await;
+    let address = service.address();
     let neighbour = Neighbour::new(address).await;
+    let mut section = Section::new(
+        "Documents that mean harm",
+        "Each is sent over and over, on SQLite, while somebody else reads lists of 20 tasks. Both clients share the \
+         machine with the server.",
+    )
+    .head(&["document", "bytes", "answer", "p50 ms", "p99 ms", "the reader's p99 ms"]);
     let mut alone = neighbour.reads_for(SPAN).await;
-    println!("Documents that mean harm");
-    println!(
-        "{:<34} {:>9} {:>24} {:>9} {:>9} {:>13}",
-        "document", "bytes", "answer", "median ms", "p99 ms", "neighbour p99"
-    );
     let quiet = percentile(&mut alone, 99);
-    println!(
-        "{:<34} {:>9} {:>24} {:>9} {:>9} {quiet:>13.2}",
-        "(nobody)", "", "", "", ""
-    );
+    section.row(&["(none)", "", "", "", "", &format!("{quiet:.2}")]);
+    let mut worst = (quiet, "none");
     for (name, body) in documents() {
         let ((mut times, answer), mut beside) =
             tokio::join!(send(address, body.clone()), neighbour.reads_for(SPAN));
-        println!(
-            "{name:<34} {:>9} {answer:>24} {:>9.2} {:>9.2} {:>13.2}",
-            body.len(),
-            percentile(&mut times, 50),
-            percentile(&mut times, 99),
-            percentile(&mut beside, 99),
-        );
+        let late = percentile(&mut beside, 99);
+        if late > worst.0 {
+            worst = (late, name);
+        }
+        section.row(&[
+            name,
+            &body.len().to_string(),
+            &answer,
+            &format!("{:.2}", percentile(&mut times, 50)),
+            &format!("{:.2}", percentile(&mut times, 99)),
+            &format!("{late:.2}"),
+        ]);
     }
+    let memory = service.peak_memory() / 1_024;
+    section.says(&format!(
+        "There is no target. The reader's p99 was {quiet:.2} ms alone and at worst {:.2} ms ({}); the server had at \
+         most {memory} MiB in memory.",
+        worst.0, worst.1
+    ));
+    vec![section]
 }
 
 /// Sends one document over and over; how long each took, and the code of the last answer.

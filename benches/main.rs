@@ -1,6 +1,6 @@
-//! `make bench`: measures on whatever machine this is, prints, and never fails on a time. Times are
-//! of whole round trips, client included: compare them with each other. Name one to run it alone:
-//! `cargo bench --bench main -- logins`.
+//! `make bench`: measures on whatever machine this is, prints, writes `docs/BENCHMARKS.md` when all of it was
+//! measured, and never fails on a time. Name parts to run them alone, which writes nothing:
+//! `cargo bench --bench main -- work logins`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,26 +9,76 @@
 )]
 
 mod abuse;
+mod bed;
+mod jobs;
+mod limit;
+mod load;
 mod logins;
+mod pages;
+mod pure;
+mod report;
 mod site;
 mod sockets;
+mod start;
+mod work;
 
-#[tokio::main]
-async fn main() {
+use self::report::Section;
+
+#[path = "../tests/chaos/faults/postgres.rs"]
+#[expect(dead_code, reason = "the rest is for faults")]
+mod postgres;
+#[path = "../tests/it/support"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod support {
+    pub mod postgres;
+    pub mod process;
+    pub mod redis;
+    pub mod smtp;
+}
+
+/// Each part by its name, in the order of the page.
+const PARTS: [&str; 8] = [
+    "work", "sockets", "logins", "jobs", "start", "pages", "abuse", "pure",
+];
+
+fn main() {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
+    // A server or a client of the benchmark's own, in a process of its own.
+    match names.first().map(String::as_str) {
+        Some("limit-server") => return limit::serve(),
+        Some("pure-run") => return pure::run_one(&names[1..]),
+        _ => {}
+    }
     // `cargo test --all-targets` builds and starts this, too, and wants no numbers.
     if !names.iter().any(|name| name == "--bench") {
         return;
     }
     names.retain(|name| !name.starts_with("--"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(run(&names));
+}
+
+async fn run(names: &[String]) {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    if wanted("logins") {
-        logins::run().await;
+    let mut sections: Vec<Section> = Vec::new();
+    for name in PARTS.into_iter().filter(|name| wanted(name)) {
+        sections.extend(match name {
+            "work" => work::run().await,
+            "sockets" => sockets::run().await,
+            "logins" => logins::run().await,
+            "jobs" => jobs::run().await,
+            "start" => start::run().await,
+            "pages" => pages::run().await,
+            "abuse" => abuse::run().await,
+            _ => pure::run().await,
+        });
     }
-    if wanted("abuse") {
-        abuse::run().await;
+    for section in &sections {
+        println!("{}", section.markdown());
     }
-    if wanted("sockets") {
-        sockets::run().await;
+    if names.is_empty() {
+        report::write(&sections);
     }
 }

@@ -1,293 +1,277 @@
-//! What idle sockets cost a server in memory, and what an assignment costs in time of the processor
-//! with and without them: who does not follow a stream should not notice what happens there.
+//! What idle sockets cost a server in memory, what an assignment costs with and without them, since who does not
+//! follow a stream should not notice what happens there, and what it costs to tell those who do.
 
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod assign;
+mod crowd;
+mod wire;
 
-use futures_util::SinkExt;
-use futures_util::stream::{self, StreamExt};
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use sea_orm::ConnectionTrait;
+use taskflow::app::App;
+use taskflow::db::DbError;
 
-use super::site::{milliseconds, percentile};
+use self::assign::{Api, Cost, Load, OURS, THEIRS, by_the_clock, one_by_one};
+use self::crowd::{Crowd, is_quiet};
+use super::bed::{self, Bed, Service};
+use super::report::Section;
+use super::site::{Person, met, open, people, percentile, ratio};
 
-/// How many sockets do nothing.
-const IDLE: u32 = 10_000;
-/// Whose they are.
-const PEOPLE: u32 = 20;
-/// How many assignments are measured.
-const ASSIGNMENTS: u32 = 300;
+/// How many sockets each person has.
+const EACH: usize = 5;
+/// Who has them where peers are compared, and where it is many.
+const PEOPLE: usize = 1_000;
+const MANY: u32 = 2_000;
+/// How many assignments go one after the other.
+const ASSIGNMENTS: usize = 300;
+/// The open files the many need, with some to spare.
+const FILES: u64 = 11_000;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// The peers that have subscriptions: what each is called, and its file.
+const PEERS: [(&str, &str); 2] = [("Mercurius", "mercurius.js"), ("Yoga", "yoga.js")];
 
-pub async fn run() {
-    let server = Server::start().await;
-    let (ada, bob) = (server.registers("ada").await, server.registers("bob").await);
-    let mut people = Vec::new();
-    for number in 0..PEOPLE {
-        people.push(server.registers(&format!("person{number}")).await);
+const SERVER: &[&str] = &["serve", "--no-worker"];
+/// One person, and one address, has all of them here.
+const LIMITS: [(&str, &str); 4] = [
+    ("TASKFLOW_DATABASE__ACQUIRE_TIMEOUT_SECONDS", "120"),
+    ("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_USER", "20000"),
+    ("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_ADDRESS", "20000"),
+    ("TASKFLOW_SERVER__MAX_CONNECTIONS_PER_ADDRESS", "20000"),
+];
+
+const MACHINE: &str = "PostgreSQL, Redis and the clients share the machine with the server.";
+
+pub async fn run() -> Vec<Section> {
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_default();
+    if files < FILES {
+        let mut section = Section::new("Sockets", "Not measured.");
+        section.says(&format!(
+            "10,000 sockets need {FILES} open files; this machine allows {files}."
+        ));
+        return vec![section];
     }
-    let mut hears = server.opens(&bob.token).await;
-    follow(&mut hears).await;
-    server.assigns(&ada, &bob, &mut hears).await;
-    let alone = server.assigns(&ada, &bob, &mut hears).await;
-    server.is_quiet(1).await;
-    let before = server.memory();
-    let begun = Instant::now();
-    let tokens = people.iter().cycle().take(IDLE as usize);
-    let idle: Vec<Socket> = stream::iter(tokens)
-        .map(|person: &Account| {
-            let server = &server;
-            async move { server.opens(&person.token).await }
-        })
-        .buffer_unordered(50)
-        .collect()
-        .await;
-    server.is_quiet(1).await;
-    let open = server.memory();
-    let idle: Vec<Socket> = stream::iter(idle)
-        .map(|mut socket| async move {
-            follow(&mut socket).await;
-            socket
-        })
-        .buffer_unordered(50)
-        .collect()
-        .await;
-    server.is_quiet(IDLE + 1).await;
-    let opened = begun.elapsed();
-    let after = server.memory();
-    let beside = server.assigns(&ada, &bob, &mut hears).await;
-    println!("Sockets");
-    println!(
-        "{} idle ones: {:.1} KiB each, and {:.1} KiB when each follows a stream ({} to {} MiB), in {:.1} s",
-        idle.len(),
-        f64::from(open.saturating_sub(before)) / f64::from(IDLE),
-        f64::from(after.saturating_sub(before)) / f64::from(IDLE),
-        before / 1_024,
-        after / 1_024,
-        opened.as_secs_f64()
-    );
-    for (name, cost) in [("alone", alone), ("beside them", beside)] {
-        let Cost {
-            processor,
-            mut delays,
-        } = cost;
-        println!(
-            "an assignment, {name:<12} {:>6.2} ms of the processor, heard after {:>6.2} ms (median), {:>6.2} ms (p99)",
-            processor.as_secs_f64() * 1_000.0 / f64::from(ASSIGNMENTS),
-            percentile(&mut delays, 50),
-            percentile(&mut delays, 99),
-        );
-    }
+    let bed = Bed::start().await;
+    let url = bed.seeded("sockets", 2 + MANY, 1_000).await;
+    let app = open(&bed, &url, &[]).await;
+    let all = people(&app, u64::from(2 + MANY)).await;
+    let (pair, many) = all.split_at(2);
+    let mut rates = Rates::new();
+    let service = bed.serve(&url, SERVER, &LIMITS).await;
+    let (idle, beside, mut crowd) = idle(&service, pair, many).await;
+    let load = by_the_clock(&service, &mut crowd, many, EACH, &OURS, &url).await;
+    rates.of_many(&crowd, load);
+    drop((crowd, service));
+    rates.of_few(&bed, &app, &url, &many[..PEOPLE]).await;
+    vec![idle, beside, rates.section]
 }
 
-/// Somebody with an account.
-struct Account {
-    id: String,
-    token: String,
-}
-
-/// What some assignments cost.
-struct Cost {
-    processor: Duration,
-    /// From the call to the event, in milliseconds.
-    delays: Vec<f64>,
-}
-
-/// A server in a process of its own, on SQLite.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-    metrics: SocketAddr,
-    client: reqwest::Client,
-    _folder: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = port.local_addr().unwrap();
-        let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let metrics_address = metrics.local_addr().unwrap();
-        drop((port, metrics));
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let process = Command::new(env!("CARGO_BIN_EXE_taskflow"))
-            .arg("serve")
-            .current_dir(folder.path())
-            .env("PORT", address.port().to_string())
-            .env("METRICS_PORT", metrics_address.port().to_string())
-            .env("TASKFLOW_DATABASE__ACQUIRE_TIMEOUT_SECONDS", "120")
-            .env("DATABASE_URL", format!("sqlite://{}", path("taskflow.db")))
-            .env("JWT_PRIVATE_KEY_FILE", path("key.pem"))
-            .env("TASKFLOW_LOG__LEVEL", "error")
-            .env("TASKFLOW_MAIL__TRANSPORT", "none")
-            .env("TASKFLOW_LIMITS__USER", "off")
-            .env("TASKFLOW_LIMITS__ANONYMOUS", "off")
-            .env("TASKFLOW_LIMITS__REGISTER_ADDRESS", "off")
-            .env("TASKFLOW_LIMITS__CREATE_TASK", "off")
-            // Nobody reads the idle ones, so nobody would answer.
-            .env("TASKFLOW_WEBSOCKET__PING_INTERVAL_SECONDS", "3600")
-            .env("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_USER", "20000")
-            .env("TASKFLOW_WEBSOCKET__MAX_SOCKETS_PER_ADDRESS", "20000")
-            .env("TASKFLOW_SERVER__MAX_CONNECTIONS_PER_ADDRESS", "20000")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let client = reqwest::Client::new();
-        let ready = format!("http://{address}/readyz");
-        while !matches!(client.get(&ready).send().await, Ok(answer) if answer.status().is_success())
-        {
-            tokio::task::yield_now().await;
-        }
-        Self {
-            process,
-            address,
-            metrics: metrics_address,
-            client,
-            _folder: folder,
-        }
-    }
-
-    /// Waits until so many subscriptions run, and nothing else does.
-    async fn is_quiet(&self, subscriptions: u32) {
-        let url = format!("http://{}/metrics", self.metrics);
-        let wanted = format!("graphql_subscriptions {subscriptions}");
-        loop {
-            let before = self.processor();
-            let page = self.client.get(&url).send().await.unwrap();
-            let page = page.text().await.unwrap();
-            tokio::time::timeout(Duration::from_secs(1), std::future::pending::<()>())
-                .await
-                .ok();
-            let is_idle = self.processor().saturating_sub(before) < Duration::from_millis(200);
-            if is_idle && page.lines().any(|line| line == wanted) {
-                return;
-            }
-        }
-    }
-
-    /// What `/proc` says of the process in this file.
-    fn proc(&self, file: &str) -> String {
-        let id = self.process.id();
-        std::fs::read_to_string(format!("/proc/{id}/{file}")).expect("Linux")
-    }
-
-    /// What it has in memory, in KiB.
-    fn memory(&self) -> u32 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number
-            .and_then(|number| number.parse().ok())
-            .expect("a number")
-    }
-
-    /// The time of the processor it has had.
-    fn processor(&self) -> Duration {
-        let stat = self.proc("stat");
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        // The 14th and 15th of all, in hundredths of a second: proc_pid_stat(5).
-        let ticks = |place: usize| fields[place].parse::<u64>().expect("a number");
-        Duration::from_millis(10 * (ticks(11) + ticks(12)))
-    }
-
-    async fn asks(&self, token: Option<&str>, query: &str, variables: Value) -> Value {
-        let mut request = self.client.post(format!("http://{}/graphql", self.address));
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let request = request.json(&json!({"query": query, "variables": variables}));
-        let answer: Value = request.send().await.unwrap().json().await.unwrap();
-        assert!(answer.get("errors").is_none(), "{answer:#}");
-        answer["data"].clone()
-    }
-
-    async fn registers(&self, name: &str) -> Account {
-        let query = "mutation($input: RegisterInput!) { register(input: $input) { accessToken user { id } } }";
-        let input = json!({"username": name, "name": name, "password": "Correct-Horse-7-Battery"});
-        let data = self.asks(None, query, json!({"input": input})).await;
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        Account {
-            id: text(&data["register"]["user"]["id"]),
-            token: text(&data["register"]["accessToken"]),
-        }
-    }
-
-    /// A socket of somebody.
-    async fn opens(&self, token: &str) -> Socket {
-        let mut request = format!("ws://{}/graphql", self.address)
-            .into_client_request()
-            .unwrap();
-        let protocol = HeaderValue::from_static("graphql-transport-ws");
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocol);
-        let (mut socket, _) = connect_async(request).await.unwrap();
-        let payload = json!({"Authorization": format!("Bearer {token}")});
-        let init = json!({"type": "connection_init", "payload": payload});
-        socket.send(Message::text(init.to_string())).await.unwrap();
-        while !next(&mut socket).await.contains("ack") {}
-        socket
-    }
-
-    /// One person gives tasks to another, one after the other, each when the one before was heard of.
-    async fn assigns(&self, by: &Account, to: &Account, hears: &mut Socket) -> Cost {
-        let create =
-            "mutation($input: CreateTaskInput!) { createTask(input: $input) { task { id } } }";
-        let before = self.processor();
-        let mut delays = Vec::new();
-        for number in 0..ASSIGNMENTS {
-            let begun = Instant::now();
-            let input = json!({"title": format!("Task {number}"), "assigneeId": to.id});
-            self.asks(Some(&by.token), create, json!({"input": input}))
-                .await;
-            while !next(hears).await.contains("taskAssigned") {}
-            delays.push(milliseconds(begun));
-        }
-        Cost {
-            processor: self.processor().saturating_sub(before),
-            delays,
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-/// Follows what is assigned to whose socket it is.
-async fn follow(socket: &mut Socket) {
-    let payload = json!({"query": "subscription { taskAssigned { cursor task { id title } } }"});
-    for message in [
-        json!({"type": "subscribe", "id": "1", "payload": payload}),
-        json!({"type": "ping"}),
+/// Sockets that do nothing, and assignments to somebody else alone and beside them.
+async fn idle(service: &Service, pair: &[Person], many: &[Person]) -> (Section, Section, Crowd) {
+    let (by, to) = (&pair[0], &pair[1]);
+    let mut hears = Crowd::open(service.address(), &pair[1..], 1, OURS.follow).await;
+    hears.follow(service).await;
+    one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
+    let alone = one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
+    is_quiet(service).await;
+    let before = service.memory();
+    let crowd = Crowd::open(service.address(), many, EACH, OURS.follow).await;
+    is_quiet(service).await;
+    let opened = service.memory();
+    crowd.follow(service).await;
+    let followed = service.memory();
+    let each = |memory: u64| ratio(memory.saturating_sub(before), crowd.size() as u64);
+    let mut idle = Section::new(
+        "Idle sockets",
+        &format!(
+            "{} sockets of {} people, signed in; what the process has in memory more than before.",
+            crowd.size(),
+            many.len()
+        ),
+    )
+    .head(&["sockets", "KiB each", "process, MiB"]);
+    for (name, memory) in [
+        ("signed in", opened),
+        ("with a subscription each", followed),
     ] {
-        socket
-            .send(Message::text(message.to_string()))
-            .await
-            .unwrap();
+        idle.row(&[
+            name,
+            &format!("{:.1}", each(memory)),
+            &(memory / 1_024).to_string(),
+        ]);
     }
-    while !next(socket).await.contains("pong") {}
+    let figure = each(followed);
+    idle.says(&format!(
+        "Target: at most 16 KiB a socket. {figure:.1} KiB with a subscription: {}.",
+        met(figure <= 16.0)
+    ));
+    let beside = one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
+    (idle, unrelated(alone, beside, &crowd), crowd)
 }
 
-async fn next(socket: &mut Socket) -> String {
-    match socket.next().await {
-        Some(Ok(Message::Text(text))) => text.as_str().to_owned(),
-        Some(Ok(_)) => String::new(),
-        other => panic!("the socket ended: {other:?}"),
+fn unrelated(alone: Cost, beside: Cost, crowd: &Crowd) -> Section {
+    let mut section = Section::new(
+        "An assignment beside sockets it does not concern",
+        &format!(
+            "{ASSIGNMENTS} assignments one after the other, to somebody with one socket: alone, and beside {} \
+             sockets that follow other streams.",
+            crowd.size()
+        ),
+    )
+    .head(&["", "CPU ms", "heard after ms (p50)", "p99"]);
+    let grown = beside.processor / alone.processor;
+    for (name, mut cost) in [("alone", alone), ("beside them", beside)] {
+        section.row(&[
+            name,
+            &format!("{:.2}", cost.processor),
+            &format!("{:.2}", percentile(&mut cost.delays, 50)),
+            &format!("{:.2}", percentile(&mut cost.delays, 99)),
+        ]);
     }
+    section.says(&format!(
+        "Target: the cost of an event does not grow with unrelated sockets (at most by 20 %). {grown:.2} times: {}.",
+        met(grown <= 1.2)
+    ));
+    section
+}
+
+/// Assignments at a fixed rate, and what they cost each server.
+struct Rates {
+    section: Section,
+}
+
+impl Rates {
+    fn new() -> Self {
+        let section = Section::new(
+            "Assignments told to sockets",
+            &format!(
+                "200 assignments a second by the clock for 15 s, each heard on the 5 sockets of one person. CPU is \
+                 the server's, of all it did meanwhile divided by the deliveries, the mutation included; times go \
+                 from when the request was due to when the event was read. {MACHINE} Peers send no mail, so the \
+                 server leaves its jobs to another process, but for the row that says so."
+            ),
+        );
+        let head = [
+            "server",
+            "sockets",
+            "KiB a socket",
+            "CPU µs a delivery",
+            "p50 ms",
+            "p99 ms",
+            "heard",
+        ];
+        Self {
+            section: section.head(&head),
+        }
+    }
+
+    fn row(&mut self, name: &str, sockets: usize, memory: &str, load: &mut Load) {
+        let failures = if load.failed == 0 {
+            String::new()
+        } else {
+            format!(", {} assignments failed", load.failed)
+        };
+        self.section.row(&[
+            name,
+            &sockets.to_string(),
+            memory,
+            &format!("{:.0}", load.processor),
+            &format!("{:.1}", load.delay(50)),
+            &format!("{:.1}", load.delay(99)),
+            &format!("{} of {}{failures}", load.heard, load.expected),
+        ]);
+    }
+
+    /// 10,000 sockets.
+    fn of_many(&mut self, crowd: &Crowd, mut load: Load) {
+        self.row("Taskflow", crowd.size(), "", &mut load);
+        let (name, late) = if load.after_commit.is_empty() {
+            (
+                "From the request, in which the commit lies,",
+                load.delay(99),
+            )
+        } else {
+            ("From the commit", percentile(&mut load.after_commit, 99))
+        };
+        let sound = load.heard == load.expected;
+        self.section.says(&format!(
+            "Target: p99 from commit to socket at most 50 ms at 1,000 deliveries a second and 10,000 sockets. {name} \
+             {late:.1} ms: {}.",
+            met(sound && late <= 50.0)
+        ));
+        self.says_processor("10,000 sockets", &load);
+    }
+
+    fn says_processor(&mut self, what: &str, load: &Load) {
+        let cost = load.processor;
+        self.section.says(&format!(
+            "Target: at most 100 µs of CPU a delivery. {cost:.0} µs with {what}: {}.",
+            met(cost <= 100.0)
+        ));
+    }
+
+    /// 5,000 sockets, on ours and on each peer.
+    async fn of_few(&mut self, bed: &Bed, app: &App, url: &str, people: &[Person]) {
+        // What earlier parts left to do is not to be done now.
+        forget_jobs(app).await;
+        let service = bed.serve(url, &["serve"], &LIMITS).await;
+        self.one(
+            "Taskflow, jobs in the same process",
+            &service,
+            people,
+            &OURS,
+            url,
+        )
+        .await;
+        drop(service);
+        let service = bed.serve(url, SERVER, &LIMITS).await;
+        let ours = self.one("Taskflow", &service, people, &OURS, url).await;
+        drop(service);
+        self.says_processor("5,000 sockets", &ours);
+        let Some((folder, node)) = bed::peers() else {
+            self.section.says(
+                "The peers are not installed (`scripts/bench-deps.sh`), so they were not measured.",
+            );
+            return;
+        };
+        let key = bed.public_key(app);
+        let mut best = f64::INFINITY;
+        for (name, file) in PEERS {
+            let script = folder.join(file).display().to_string();
+            let service = bed.other(url, &key, &node, &script).await;
+            let load = self.one(name, &service, people, &THEIRS, url).await;
+            best = best.min(load.processor);
+        }
+        let times = best / ours.processor;
+        self.section.says(&format!(
+            "Target: four times ahead of the best peer. {times:.1} times: {}.",
+            met(times >= 4.0)
+        ));
+    }
+
+    async fn one(
+        &mut self,
+        name: &str,
+        service: &Service,
+        people: &[Person],
+        api: &Api,
+        database: &str,
+    ) -> Load {
+        is_quiet(service).await;
+        let before = service.memory();
+        let mut crowd = Crowd::open(service.address(), people, EACH, api.follow).await;
+        crowd.follow(service).await;
+        let grown = service.memory().saturating_sub(before);
+        let memory = format!("{:.1}", ratio(grown, crowd.size() as u64));
+        let mut load = by_the_clock(service, &mut crowd, people, EACH, api, database).await;
+        self.row(name, crowd.size(), &memory, &mut load);
+        load
+    }
+}
+
+async fn forget_jobs(app: &App) {
+    let deleted = app.db.write(|tx| async move {
+        tx.conn()
+            .execute_unprepared("DELETE FROM jobs")
+            .await
+            .map_err(DbError::from)
+    });
+    deleted.await.expect("the table of jobs");
 }

@@ -35,6 +35,11 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server with an empty database. Unlike that of other tests it syncs to the disk.
     pub fn start() -> Self {
+        Self::start_with(&["shared_buffers=32MB"])
+    }
+
+    /// The same with settings, such as `shared_buffers=32MB`.
+    pub fn start_with(settings: &[&str]) -> Self {
         let folder = temp_dir();
         let user = user_to_run_as();
         if let Some((uid, gid)) = user {
@@ -42,7 +47,7 @@ impl Postgres {
         }
         let port = free_port();
         let place = folder.display();
-        let args = [
+        let mut args = vec![
             "-c".to_owned(),
             LOOP.to_owned(),
             "sh".to_owned(),
@@ -51,12 +56,12 @@ impl Postgres {
             "-h127.0.0.1".to_owned(),
             format!("-p{port}"),
             format!("-cunix_socket_directories={place}"),
-            "-cshared_buffers=32MB".to_owned(),
             "-cmax_connections=200".to_owned(),
         ];
+        args.extend(settings.iter().map(|setting| format!("-c{setting}")));
         let process = ServerProcess::start(&ServerCommand {
             program: &find_program("sh").expect("a shell"),
-            args: args.to_vec(),
+            args,
             dir: &folder,
             user,
             prepare: INITDB,

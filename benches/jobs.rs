@@ -10,6 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend};
 use serde_json::{Value, json};
 use taskflow::app::App;
 use taskflow::db::DbError;
+use taskflow::graphql::Kind;
 use taskflow::jobs::{self, DEFAULT_QUEUE, Handler, NewJob, Outcome, Runner};
 use taskflow::lifecycle::Lifecycle;
 use taskflow::notifications;
@@ -273,7 +274,7 @@ async fn assign(app: &App, service: &Service) {
             &people[number % people.len()],
             &people[(number + 1) % people.len()],
         );
-        let variables = json!({"title": format!("Task {number}"), "to": to.id});
+        let variables = json!({"title": format!("Task {number}"), "to": Kind::User.encode(to.id)});
         let body = json!({"query": create, "variables": variables});
         let request = client.post(&url).bearer_auth(&by.token).json(&body);
         async move {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use taskflow::app::App;
 use taskflow::db::{Clock, DbError, new_id};
 use taskflow::settings::Settings;
+use uuid::Uuid;
 
 use super::bed::Bed;
 
@@ -24,7 +25,7 @@ pub async fn open(bed: &Bed, database: &str, more: &[(&str, &str)]) -> App {
 
 /// Somebody who is signed in.
 pub struct Person {
-    pub id: String,
+    pub id: Uuid,
     pub token: String,
 }
 
@@ -36,10 +37,7 @@ impl Person {
             .tokens
             .issue(id, session, Vec::new(), epoch)
             .expect("a token");
-        Self {
-            id: id.0.to_string(),
-            token,
-        }
+        Self { id: id.0, token }
     }
 }
 

@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, QueryResult, Statement};
 use serde_json::{Value, json};
 use taskflow::db::Clock;
+use taskflow::graphql::Kind;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::crowd::{Crowd, Heard, title};
 use crate::bed::{Service, connect, pause};
@@ -32,6 +34,8 @@ pub struct Api {
     /// Has the variables `title` and `to`.
     pub create: &'static str,
     pub follow: &'static str,
+    /// How it writes the id of a person.
+    id: fn(Uuid) -> String,
 }
 
 /// Ours.
@@ -39,12 +43,14 @@ pub const OURS: Api = Api {
     create: "mutation($title: String!, $to: ID!) { \
              createTask(input: {title: $title, assigneeId: $to}) { task { id } } }",
     follow: "subscription { taskAssigned { cursor task { id title } } }",
+    id: |id| Kind::User.encode(id).0,
 };
 
 /// Those of the peers: one argument after the other, and the task itself as the event.
 pub const THEIRS: Api = Api {
     create: "mutation($title: String!, $to: ID) { createTask(title: $title, assigneeId: $to) { id } }",
     follow: "subscription { taskAssigned { id title } }",
+    id: |id| id.to_string(),
 };
 
 /// Somebody who gives tasks to others.
@@ -53,6 +59,7 @@ struct Hand {
     client: reqwest::Client,
     url: String,
     create: &'static str,
+    id: fn(Uuid) -> String,
 }
 
 impl Hand {
@@ -61,12 +68,13 @@ impl Hand {
             client: reqwest::Client::new(),
             url: format!("http://{}/graphql", service.address()),
             create: api.create,
+            id: api.id,
         }
     }
 
     /// Answers whether that went well.
-    async fn assigns(&self, number: usize, token: &str, to: &str) -> bool {
-        let variables = json!({"title": title(number), "to": to});
+    async fn assigns(&self, number: usize, token: &str, to: Uuid) -> bool {
+        let variables = json!({"title": title(number), "to": (self.id)(to)});
         let body = json!({"query": self.create, "variables": variables});
         let request = self.client.post(&self.url).bearer_auth(token).json(&body);
         let Ok(answer) = request.send().await else {
@@ -103,7 +111,7 @@ pub async fn one_by_one(
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         assert!(
-            hand.assigns(number, &by.token, &to.id).await,
+            hand.assigns(number, &by.token, to.id).await,
             "an assignment failed"
         );
         let told = hears.hears(SILENCE).await;
@@ -169,8 +177,8 @@ pub async fn by_the_clock(
             &people[(number + 1) % people.len()],
             &people[number % people.len()],
         );
-        let (hand, token, to) = (hand.clone(), by.token.clone(), to.id.clone());
-        requests.spawn(async move { hand.assigns(number, &token, &to).await });
+        let (hand, token, to) = (hand.clone(), by.token.clone(), to.id);
+        requests.spawn(async move { hand.assigns(number, &token, to).await });
         while let Some(done) = requests.try_join_next() {
             failed += usize::from(!matches!(done, Ok(true)));
         }

@@ -235,16 +235,7 @@ impl Service {
 
     /// The time of the processor it has had.
     pub fn processor(&self) -> Duration {
-        let stat = self.read("stat");
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .collect();
-        // The 14th and 15th of all, in hundredths of a second: proc_pid_stat(5).
-        let ticks = |place: usize| fields[place].parse::<u64>().expect("a number");
-        Duration::from_millis(10 * (ticks(11) + ticks(12)))
+        processor_of(&self.read("stat"))
     }
 
     /// What it has in memory, in KiB.
@@ -271,6 +262,15 @@ impl Service {
         let id = self.proc.id();
         std::fs::read_to_string(format!("/proc/{id}/{file}")).expect("Linux")
     }
+}
+
+/// The time of the processor in a file of Linux about a process: proc_pid_stat(5).
+pub fn processor_of(stat: &str) -> Duration {
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    // The 14th and 15th of all, in hundredths of a second.
+    let ticks = |place: usize| fields[place].parse::<u64>().expect("a number");
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
 }
 
 /// Waits: a benchmark watches what happens in a span.

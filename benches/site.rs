@@ -11,7 +11,7 @@ use taskflow::db::{Clock, DbError, new_id};
 use taskflow::settings::Settings;
 use uuid::Uuid;
 
-use super::bed::Bed;
+use super::bed::{Bed, processor_of};
 
 /// The library on the database of a server, with the same key: for what no server does by itself.
 pub async fn open(bed: &Bed, database: &str, more: &[(&str, &str)]) -> App {
@@ -159,13 +159,5 @@ pub fn met(is_met: bool) -> &'static str {
 /// The time of the processor that this process has had.
 pub fn own_processor() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    // The 14th and 15th of all, in hundredths of a second: proc_pid_stat(5).
-    let ticks = |place: usize| fields[place].parse::<u64>().expect("a number");
-    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    processor_of(&stat)
 }

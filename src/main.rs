@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Takes half the time of the C library's, and gives back what a storm of logins took.
+/// Takes less time than the C library's, and gives back what a storm of logins took.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

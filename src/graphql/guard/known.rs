@@ -35,6 +35,8 @@ pub struct Document {
     pub(super) key: Key,
     /// How many bytes its text has.
     pub(super) bytes: usize,
+    /// Whether texts are written into it: they may be secrets, and are others next time.
+    pub(super) has_texts: bool,
 }
 
 /// The name of a document and what was asked for: no other has the same.
@@ -74,8 +76,12 @@ impl KnownDocuments {
         self.kept().documents.get(key).cloned()
     }
 
-    /// Keeps a document that the library has found valid.
+    /// Keeps a document that the library has found valid. Not one with texts in it: a password must not stay in
+    /// memory because somebody did without variables.
     pub fn keep(&self, document: &Arc<Document>) {
+        if document.has_texts {
+            return;
+        }
         let mut kept = self.kept();
         let before = kept.documents.put(document.key, document.clone());
         kept.bytes += document.bytes;

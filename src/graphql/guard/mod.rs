@@ -239,6 +239,7 @@ fn check_new(
         cost: counts.cost,
         key,
         bytes: query.len(),
+        has_texts: query.contains('"'),
     };
     let cost = document.cost;
     Ok(Checked::new(Arc::new(document), variables, cost, false))

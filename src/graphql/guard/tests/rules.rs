@@ -196,3 +196,19 @@ fn a_syntax_error_tells_the_place_and_repeats_nothing() {
     }
     assert_eq!(refusal("\u{feff}{a}"), None);
 }
+
+#[test]
+fn documents_are_kept_but_for_those_with_texts_in_them() {
+    let limits = limits();
+    let is_known = |query: &str| {
+        let checked = |query| check(&limits, params(query, json!(null))).expect("it passes");
+        limits.known.keep(checked(query).document());
+        checked(query).is_known
+    };
+    assert!(is_known("{ known(number: 1) { id } }"));
+    assert!(is_known("query($n: Int) { known(number: $n) { id } }"));
+    assert!(!is_known(r#"{ known(either: {text: "secret"}) { id } }"#));
+    assert!(!is_known(
+        r#"{ known(either: {text: """secret"""}) { id } }"#
+    ));
+}

@@ -254,7 +254,7 @@ fn cursor(rounds: u64) {
     let at = DateTime::from_timestamp_micros(1_795_312_800_123_456).expect("a time");
     let keys = (vec![SortValue::Time(CursorTime::of(at))], TaskId(uuid(1)));
     repeat(rounds, || {
-        let after = OpaqueCursor::new(order, black_box(&keys)).encode_cursor();
+        let after = OpaqueCursor::new(order, black_box(&keys).clone()).encode_cursor();
         let args = PageArgs {
             first: Some(20),
             after: Some(after),

@@ -7,7 +7,7 @@ use async_graphql::Context;
 use sea_orm::DatabaseBackend;
 use tokio::time::timeout;
 
-use crate::auth::{KeyError, Keys, Passwords, Revocations, Tokens};
+use crate::auth::{KeyError, Keys, Passwords, PasswordsError, Revocations, Tokens};
 use crate::db::{Clock, ConnectError, Db, DbError};
 use crate::delivery::breaker::Breaker;
 use crate::delivery::callbacks;
@@ -103,9 +103,9 @@ pub enum StartError {
     /// The signing key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// Argon2 does not take the parameters.
-    #[error("auth.password: Argon2 does not take these parameters: {0}")]
-    Argon2(argon2::Error),
+    /// The hashing of passwords.
+    #[error(transparent)]
+    Passwords(#[from] PasswordsError),
     /// Calls to others by HTTP.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -150,7 +150,7 @@ impl App {
         clock: Clock,
     ) -> Result<(Self, events::bus::Driver), StartError> {
         // What needs no other machine comes first: it fails fast and changes nothing.
-        let passwords = Passwords::new(&settings.auth.password).map_err(StartError::Argon2)?;
+        let passwords = Passwords::new(&settings.auth.password)?;
         let templates = Templates::new().map_err(|error| StartError::Template(Box::new(error)))?;
         let outbound = Outbound::new(&settings.outbound)?;
         let mail = EmailTransport::new(&settings.mail, &outbound, clock.clone())?;

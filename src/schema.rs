@@ -40,7 +40,8 @@ use crate::auth::{
 };
 use crate::graphql::guard::{Checked, KnownDocuments, Limits, Types};
 use crate::graphql::{
-    self, Answer, ApiError, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor, RequestContext,
+    self, Answer, ApiError, AtHand, ContextExt, ErrorCode, Kind, Meter, OpaqueCursor,
+    RequestContext,
 };
 use crate::notifications::webhook::{
     self, Webhook, WebhookDelivery, WebhookMutation, WebhookQuery, find_deliveries, find_webhooks,
@@ -293,7 +294,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     .override_output_type_description::<DateTime<Utc>>(DATE_TIME)
     .override_input_type_description::<DateTime<Utc>>(DATE_TIME)
     // Types of the library that it does not describe, or not for clients.
-    .override_output_type_description::<Connection<OpaqueCursor, Task>>(
+    .override_output_type_description::<Connection<OpaqueCursor, AtHand<Task>>>(
         "A page of a list of tasks.",
     )
     .override_output_type_description::<Connection<OpaqueCursor, Project>>(

@@ -90,34 +90,37 @@ pub struct Model {
 }
 
 impl Model {
+    /// How many columns it has.
+    pub const COLUMNS: usize = 22;
+
     /// Reads a row that begins with the columns of the table, in their order.
     ///
     /// # Errors
     /// When it does not.
     pub fn of_row(row: &QueryResult) -> Result<Self, DbErr> {
         read_row!(row, |row| Self {
-            id: TaskId(row.try_get(0)?),
-            title: row.try_get(1)?,
-            description: row.try_get(2)?,
-            status: word(row.try_get(3)?)?,
-            priority: word(row.try_get(4)?)?,
-            enabled: row.try_get(5)?,
-            project_id: row.try_get::<Option<Uuid>, _>(6)?.map(ProjectId),
-            number: row.try_get(7)?,
-            parent_id: row.try_get::<Option<Uuid>, _>(8)?.map(TaskId),
-            start_at: row.try_get(9)?,
-            start_on: row.try_get(10)?,
-            due_at: row.try_get(11)?,
-            due_on: row.try_get(12)?,
-            due_order: row.try_get(13)?,
-            creator_id: UserId(row.try_get(14)?),
-            assignee_id: row.try_get::<Option<Uuid>, _>(15)?.map(UserId),
-            assignee_told: row.try_get(16)?,
-            completed_at: row.try_get(17)?,
-            deleted_at: row.try_get(18)?,
-            version: row.try_get(19)?,
-            created_at: row.try_get(20)?,
-            updated_at: row.try_get(21)?,
+            id: TaskId(row.try_get_unchecked(0)?),
+            title: row.try_get_unchecked(1)?,
+            description: row.try_get_unchecked(2)?,
+            status: word(row.try_get_unchecked(3)?)?,
+            priority: word(row.try_get_unchecked(4)?)?,
+            enabled: row.try_get_unchecked(5)?,
+            project_id: row.try_get_unchecked::<Option<Uuid>, _>(6)?.map(ProjectId),
+            number: row.try_get_unchecked(7)?,
+            parent_id: row.try_get_unchecked::<Option<Uuid>, _>(8)?.map(TaskId),
+            start_at: row.try_get_unchecked(9)?,
+            start_on: row.try_get_unchecked(10)?,
+            due_at: row.try_get_unchecked(11)?,
+            due_on: row.try_get_unchecked(12)?,
+            due_order: row.try_get_unchecked(13)?,
+            creator_id: UserId(row.try_get_unchecked(14)?),
+            assignee_id: row.try_get_unchecked::<Option<Uuid>, _>(15)?.map(UserId),
+            assignee_told: row.try_get_unchecked(16)?,
+            completed_at: row.try_get_unchecked(17)?,
+            deleted_at: row.try_get_unchecked(18)?,
+            version: row.try_get_unchecked(19)?,
+            created_at: row.try_get_unchecked(20)?,
+            updated_at: row.try_get_unchecked(21)?,
         })
     }
 }

@@ -78,28 +78,28 @@ impl Model {
     /// When it does not.
     pub fn of_row(row: &QueryResult) -> Result<Self, DbErr> {
         read_row!(row, |row| Self {
-            id: UserId(row.try_get(0)?),
-            email: row.try_get(1)?,
-            email_norm: row.try_get(2)?,
-            username: row.try_get(3)?,
-            username_norm: row.try_get(4)?,
-            name: row.try_get(5)?,
-            name_norm: row.try_get(6)?,
-            password_hash: row.try_get(7)?,
-            status: word(row.try_get(8)?)?,
-            token_epoch: row.try_get(9)?,
-            created_at: row.try_get(10)?,
-            updated_at: row.try_get(11)?,
-            last_login_at: row.try_get(12)?,
-            email_verified_at: row.try_get(13)?,
-            password_changed_at: row.try_get(14)?,
-            first_name: row.try_get(15)?,
-            last_name: row.try_get(16)?,
-            avatar_url: row.try_get(17)?,
-            locale: row.try_get(18)?,
-            timezone: row.try_get(19)?,
-            disabled_at: row.try_get(20)?,
-            disabled_by: row.try_get::<Option<Uuid>, _>(21)?.map(UserId),
+            id: UserId(row.try_get_unchecked(0)?),
+            email: row.try_get_unchecked(1)?,
+            email_norm: row.try_get_unchecked(2)?,
+            username: row.try_get_unchecked(3)?,
+            username_norm: row.try_get_unchecked(4)?,
+            name: row.try_get_unchecked(5)?,
+            name_norm: row.try_get_unchecked(6)?,
+            password_hash: row.try_get_unchecked(7)?,
+            status: word(row.try_get_unchecked(8)?)?,
+            token_epoch: row.try_get_unchecked(9)?,
+            created_at: row.try_get_unchecked(10)?,
+            updated_at: row.try_get_unchecked(11)?,
+            last_login_at: row.try_get_unchecked(12)?,
+            email_verified_at: row.try_get_unchecked(13)?,
+            password_changed_at: row.try_get_unchecked(14)?,
+            first_name: row.try_get_unchecked(15)?,
+            last_name: row.try_get_unchecked(16)?,
+            avatar_url: row.try_get_unchecked(17)?,
+            locale: row.try_get_unchecked(18)?,
+            timezone: row.try_get_unchecked(19)?,
+            disabled_at: row.try_get_unchecked(20)?,
+            disabled_by: row.try_get_unchecked::<Option<Uuid>, _>(21)?.map(UserId),
         })
     }
 }
@@ -146,16 +146,19 @@ impl Face {
     /// # Errors
     /// When they do not stand there.
     pub fn of_row(row: &QueryResult, from: usize) -> Result<Option<Self>, DbErr> {
-        read_row!(row, |row| match row.try_get::<Option<Uuid>, _>(from)? {
-            None => None,
-            Some(id) => Some(Self {
-                id: UserId(id),
-                name: row.try_get(from + 1)?,
-                username: row.try_get(from + 2)?,
-                avatar_url: row.try_get(from + 3)?,
-                created_at: row.try_get(from + 4)?,
-            }),
-        })
+        read_row!(
+            row,
+            |row| match row.try_get_unchecked::<Option<Uuid>, _>(from)? {
+                None => None,
+                Some(id) => Some(Self {
+                    id: UserId(id),
+                    name: row.try_get_unchecked(from + 1)?,
+                    username: row.try_get_unchecked(from + 2)?,
+                    avatar_url: row.try_get_unchecked(from + 3)?,
+                    created_at: row.try_get_unchecked(from + 4)?,
+                }),
+            }
+        )
     }
 }
 

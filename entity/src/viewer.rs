@@ -1,7 +1,7 @@
 use crate::{SessionId, UserId, user_role::Role};
 
 /// The signed-in person on whose behalf something is read or done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Viewer {
     /// Who it is.
     pub user_id: UserId,

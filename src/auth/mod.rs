@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod error;
 pub mod events;
+mod hash_threads;
 mod hashes;
 mod keys;
 pub mod lockout;
@@ -30,7 +31,7 @@ pub use self::api::{
 pub use self::error::AuthError;
 pub use self::hashes::Stored;
 pub use self::keys::{KeyError, Keys, check_other_keys};
-pub use self::passwords::{Fit, Passwords};
+pub use self::passwords::{Fit, Passwords, PasswordsError};
 pub use self::revocations::{Revocations, end_sessions_of, raise_epoch};
 pub use self::service::{
     Imported, ImportedUser, ask_to_verify, check_import, hash_new_password, import_users, invite,

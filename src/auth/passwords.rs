@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::AuthError;
+use super::hash_threads::HashThreads;
 use super::hashes::Stored;
 use crate::settings;
 
@@ -28,6 +29,17 @@ pub enum Fit {
     Weak(String),
 }
 
+/// Why no password can be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordsError {
+    /// The parameters.
+    #[error("auth.password: Argon2 does not take these parameters: {0}")]
+    Argon2(#[from] argon2::Error),
+    /// The threads.
+    #[error("the threads that hash passwords: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
 /// Hashes and checks passwords. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Passwords(Arc<Inner>);
@@ -35,6 +47,7 @@ pub struct Passwords(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     argon2: Argon2<'static>,
+    threads: HashThreads,
     permits: Arc<Semaphore>,
     /// One password is judged at a time, beside the hashes: whoever asks how good one is must not keep
     /// others from logging in.
@@ -58,8 +71,8 @@ impl Passwords {
     /// Prepares the hasher.
     ///
     /// # Errors
-    /// When the parameters are outside what Argon2 allows.
-    pub fn new(settings: &settings::PasswordSettings) -> Result<Self, argon2::Error> {
+    /// When the parameters are outside what Argon2 allows, or there can be no threads.
+    pub fn new(settings: &settings::PasswordSettings) -> Result<Self, PasswordsError> {
         let params = Params::new(
             settings.argon2_memory_kib,
             settings.argon2_iterations,
@@ -77,6 +90,8 @@ impl Passwords {
             .to_string();
         Ok(Self(Arc::new(Inner {
             argon2,
+            // The hashes, and the judge.
+            threads: HashThreads::new(permits + 1)?,
             permits: Arc::new(Semaphore::new(permits)),
             judge: Arc::new(Semaphore::new(1)),
             allowed: permits,
@@ -163,16 +178,16 @@ impl Passwords {
     ) -> Result<T, AuthError> {
         let permit = self.permit().await?;
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || {
+        let work = move || {
             let _permit = permit;
             let running = inner.running.fetch_add(1, Ordering::Relaxed) + 1;
             inner.most_at_once.fetch_max(running, Ordering::Relaxed);
             let done = work();
             inner.running.fetch_sub(1, Ordering::Relaxed);
             done
-        })
-        .await
-        .map_err(|error| AuthError::Internal(format!("the hashing thread: {error}")))
+        };
+        let done = self.0.threads.run(work).await;
+        done.map_err(|error| AuthError::Internal(format!("the hashing thread: {error}")))
     }
 
     /// Does the work of judging a password, off the async threads and one at a time.
@@ -189,12 +204,12 @@ impl Passwords {
                 retry_after: self.0.wait,
             });
         };
-        tokio::task::spawn_blocking(move || {
+        let work = move || {
             let _turn = turn;
             work()
-        })
-        .await
-        .map_err(|error| AuthError::Internal(format!("the judging thread: {error}")))
+        };
+        let done = self.0.threads.run(work).await;
+        done.map_err(|error| AuthError::Internal(format!("the judging thread: {error}")))
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, AuthError> {

@@ -14,6 +14,7 @@ pub mod line;
 mod lock_file;
 pub mod migrate;
 mod prune;
+mod shared_reads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -32,6 +33,7 @@ pub use self::error::DbError;
 use self::gate::Gate;
 use self::lock_file::LockFile;
 pub use self::prune::{hourly, in_steps};
+pub use self::shared_reads::SharedReads;
 use crate::failpoint::{self, Point};
 
 /// A transaction that lost against another is tried this often before the caller hears of it.

@@ -1,10 +1,11 @@
 //! Following a stream: first what was missed, then what happens.
 //!
-//! A follower holds nothing but its place. It reads the entries after it, and when there are none
+//! A follower holds nothing but its place. It reads the entries after it, and when it knows of none
 //! waits until its stream is said to have moved. So replay and live are one loop, an entry is
 //! delivered once and in order whatever the hints do, and a slow reader costs no memory. All
 //! followers of a stream share one watch, and a hint costs one look-up by the stream's name: no
-//! follower looks at the events of others.
+//! follower looks at the events of others. Those of a stream that stand at the same place read
+//! together: what one person has open five times is read once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bus::{Bus, Hint};
 use super::cursor::Cursor;
-use crate::db::{Db, DbError};
+use crate::db::{Db, DbError, SharedReads};
 use crate::failpoint::{self, Point};
 use crate::graphql::{ApiError, ErrorCode};
 use crate::lifecycle::pause;
@@ -39,20 +40,30 @@ struct Inner {
     epoch: String,
     /// By the stream's name: the newest number heard of.
     followed: Mutex<HashMap<String, watch::Sender<i64>>>,
+    /// The pages that are being read, by the stream and the place before them.
+    pages: SharedReads<(String, i64), Page>,
     /// Bounds the reads, so that a storm of reconnecting clients does not flatten the database.
     reads: Semaphore,
-    page: u64,
+    page_size: u64,
     poll: Duration,
     poll_while_down: Duration,
 }
 
 /// One event at its place in a stream.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Entry {
     /// Where it stands, for the client to resume after it.
     pub cursor: Cursor,
     /// What happened.
     pub event: event::Model,
+}
+
+/// What comes next in a stream.
+#[derive(Clone, Debug)]
+struct Page {
+    entries: Vec<Arc<Entry>>,
+    /// Whether something is missing before, between or behind them: it was pruned.
+    has_holes: bool,
 }
 
 /// Where to begin.
@@ -136,7 +147,8 @@ impl Feed {
             epoch,
             followed: Mutex::default(),
             reads: Semaphore::new(settings.replay_concurrency),
-            page: settings.replay_page,
+            pages: SharedReads::default(),
+            page_size: settings.replay_page,
             poll: Duration::from_secs(settings.poll_seconds),
             poll_while_down: Duration::from_secs(settings.poll_down_seconds),
         })))
@@ -199,7 +211,8 @@ impl Feed {
         &self,
         stream: String,
         start: Start,
-    ) -> Result<impl Stream<Item = Result<Entry, FollowError>> + Send + use<>, FollowError> {
+    ) -> Result<impl Stream<Item = Result<Arc<Entry>, FollowError>> + Send + use<>, FollowError>
+    {
         // Listen first, look second: what is committed in between is then hinted at.
         let news = Registration::new(self.clone(), stream.clone());
         let (min_seq, last_seq) = self.bounds(&stream).await?;
@@ -287,9 +300,7 @@ impl Feed {
             let followed = self.followed();
             for row in rows {
                 if let Some(news) = followed.get(&row.name) {
-                    news.send_if_modified(|seq| {
-                        std::mem::replace(seq, row.last_seq) != row.last_seq
-                    });
+                    raise(news, row.last_seq);
                 }
             }
         }
@@ -298,7 +309,7 @@ impl Feed {
 
     fn tell(&self, stream: &str, seq: i64) {
         if let Some(news) = self.followed().get(stream) {
-            news.send_replace(seq);
+            raise(news, seq);
         }
     }
 
@@ -323,27 +334,38 @@ impl Feed {
         Ok(row.map_or((1, 0), |row| (row.min_seq, row.last_seq)))
     }
 
-    async fn page(
-        &self,
-        stream: &str,
-        after: i64,
-    ) -> Result<Vec<(stream_entry::Model, Option<event::Model>)>, DbError> {
-        // The semaphore is never closed, so the permit is always had.
-        let _permit = self.0.reads.acquire().await.ok();
-        self.0
-            .db
-            .read(|db| async move {
-                stream_entry::Entity::find()
-                    .find_also_related(event::Entity)
-                    .filter(stream_entry::Column::Stream.eq(stream))
-                    .filter(stream_entry::Column::Seq.gt(after))
-                    .order_by_asc(stream_entry::Column::Seq)
-                    .limit(self.0.page)
-                    .all(&db)
-                    .await
-                    .map_err(DbError::from)
-            })
-            .await
+    /// What comes after a place in a stream of which more is known to be there.
+    async fn page(&self, stream: &str, after: i64) -> Result<Page, DbError> {
+        let read = async {
+            // The semaphore is never closed, so the permit is always had.
+            let _permit = self.0.reads.acquire().await.ok();
+            let rows = self
+                .0
+                .db
+                .read(|db| async move {
+                    stream_entry::Entity::find()
+                        .find_also_related(event::Entity)
+                        .filter(stream_entry::Column::Stream.eq(stream))
+                        .filter(stream_entry::Column::Seq.gt(after))
+                        .order_by_asc(stream_entry::Column::Seq)
+                        .limit(self.0.page_size)
+                        .all(&db)
+                        .await
+                        .map_err(DbError::from)
+                })
+                .await?;
+            let count = rows.len();
+            let entries = rows.into_iter().zip(after + 1..);
+            let entries = entries.map_while(|((place, event), expected)| {
+                let event = event.filter(|_| place.seq == expected)?;
+                let cursor = self.cursor(stream, place.seq);
+                Some(Arc::new(Entry { cursor, event }))
+            });
+            let entries: Vec<_> = entries.collect();
+            let has_holes = entries.len() < count;
+            Ok(Page { entries, has_holes })
+        };
+        self.0.pages.get((stream.to_owned(), after), read).await
     }
 
     fn cursor(&self, stream: &str, seq: i64) -> Cursor {
@@ -364,12 +386,12 @@ struct Follower {
     /// The newest entry it knows of.
     newest: i64,
     last: i64,
-    read: VecDeque<Entry>,
+    read: VecDeque<Arc<Entry>>,
 }
 
 impl Follower {
     /// The next entry. Boxed: it is handed on from one to the next, and a future keeps room for both.
-    async fn next(mut self: Box<Self>) -> Result<Option<(Entry, Box<Self>)>, FollowError> {
+    async fn next(mut self: Box<Self>) -> Result<Option<(Arc<Entry>, Box<Self>)>, FollowError> {
         loop {
             if let Some(entry) = self.read.pop_front() {
                 self.last = entry.cursor.seq;
@@ -381,31 +403,11 @@ impl Follower {
             // Seen before the read: news that come during it wake the wait below.
             let heard = *self.news.receiver.borrow_and_update();
             self.newest = self.newest.max(heard);
-            let feed = &self.news.feed;
-            let stream = &self.news.stream;
-            // On the heap: a follower that waits is not to keep the room that a read needs.
-            for (entry, event) in Box::pin(feed.page(stream, self.last)).await? {
-                let expected = self.last + 1 + i64::try_from(self.read.len()).unwrap_or(i64::MAX);
-                match event {
-                    Some(event) if entry.seq == expected => self.read.push_back(Entry {
-                        cursor: feed.cursor(stream, entry.seq),
-                        event,
-                    }),
-                    // What should come next was pruned: say so, never skip it silently.
-                    _ => {
-                        let (min_seq, last_seq) = Box::pin(feed.bounds(stream)).await?;
-                        return Err(feed.expired(stream, min_seq, last_seq));
-                    }
-                }
-            }
-            if !self.read.is_empty() {
-                continue;
-            }
             if self.newest > self.last {
-                // There was something, and it is not there: all of it was pruned before it was read.
-                let (min_seq, last_seq) = Box::pin(feed.bounds(stream)).await?;
-                if min_seq > self.last + 1 {
-                    return Err(feed.expired(stream, min_seq, last_seq));
+                // On the heap: a follower that waits is not to keep the room that a read needs.
+                self.read = Box::pin(self.read_on()).await?;
+                if !self.read.is_empty() {
+                    continue;
                 }
             }
             if self.news.receiver.changed().await.is_err() {
@@ -413,6 +415,29 @@ impl Follower {
             }
         }
     }
+
+    /// The entries after the last one, of which there is at least one.
+    async fn read_on(&self) -> Result<VecDeque<Arc<Entry>>, FollowError> {
+        let (feed, stream) = (&self.news.feed, &self.news.stream);
+        let page = feed.page(stream, self.last).await?;
+        if page.has_holes || page.entries.is_empty() {
+            let (min_seq, last_seq) = feed.bounds(stream).await?;
+            // What should come next was pruned: say so, never skip it silently.
+            if page.has_holes || min_seq > self.last + 1 {
+                return Err(feed.expired(stream, min_seq, last_seq));
+            }
+        }
+        Ok(page.entries.into())
+    }
+}
+
+/// Says that a stream has come this far. Hints come in any order, and none takes back another.
+fn raise(news: &watch::Sender<i64>, seq: i64) {
+    news.send_if_modified(|newest| {
+        let is_news = seq > *newest;
+        *newest = (*newest).max(seq);
+        is_news
+    });
 }
 
 /// Being among the followers of a stream, until dropped.

@@ -16,13 +16,14 @@ pub mod bus;
 mod cursor;
 mod feed;
 mod log;
+mod places;
 mod prune;
 
 use std::collections::BTreeMap;
 
-use entity::{EventId, ProjectId, TaskId, UserId, event, server_state, stream_entry};
+use entity::{EventId, ProjectId, TaskId, UserId, event, server_state};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait, Set, Statement, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait, Set};
 use serde::Serialize;
 
 pub use self::bus::Bus;
@@ -110,7 +111,7 @@ pub async fn renew_epoch(tx: &Tx) -> Result<(), DbError> {
 }
 
 /// The events of one transaction and their places in streams, gathered while it works and written
-/// together at its end: three statements, however many they are.
+/// together at its end, however many they are: by three statements, on PostgreSQL by one.
 #[derive(Debug, Default)]
 pub struct Log {
     events: Vec<event::ActiveModel>,
@@ -159,24 +160,15 @@ impl Log {
         if is_new {
             tx.later(event::Entity::insert_many(self.events).into_query());
         }
-        // The entries refer to the events, and the counters come last.
-        tx.flush().await?;
         if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
-            return Ok(());
+            return tx.flush().await;
         }
-        let last = raise_counters(tx, &self.entries).await?;
-        let mut rows = Vec::new();
-        for (stream, events) in self.entries {
+        let names: Vec<_> = self.entries.keys().cloned().collect();
+        let last = places::give(tx, self.entries).await?;
+        for stream in names {
             let Some(&last) = last.get(&stream) else {
                 return Err(sea_orm::DbErr::RecordNotFound("a stream's counter".to_owned()).into());
             };
-            for (event_id, behind) in events.into_iter().rev().zip(0..) {
-                rows.push(stream_entry::ActiveModel {
-                    stream: Set(stream.clone()),
-                    seq: Set(last - behind),
-                    event_id: Set(event_id),
-                });
-            }
             let bus = bus.clone();
             tx.after_commit(move || {
                 bus.publish(Hint::Stream {
@@ -185,39 +177,8 @@ impl Log {
                 });
             });
         }
-        stream_entry::Entity::insert_many(rows)
-            .exec_without_returning(tx.conn())
-            .await?;
         Ok(())
     }
-}
-
-/// Raises the counter of each stream by the number of its new entries; answers where each stands
-/// now.
-async fn raise_counters(
-    tx: &Tx,
-    entries: &BTreeMap<String, Vec<EventId>>,
-) -> Result<BTreeMap<String, i64>, DbError> {
-    let conn = tx.conn();
-    let mut rows = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    for (stream, events) in entries {
-        values.push(stream.as_str().into());
-        values.push(i64::try_from(events.len()).unwrap_or(i64::MAX).into());
-        rows.push(format!("(${}, ${}, 1)", values.len() - 1, values.len()));
-    }
-    let upsert = format!(
-        "INSERT INTO streams (name, last_seq, min_seq) VALUES {}
-         ON CONFLICT (name) DO UPDATE SET last_seq = streams.last_seq + excluded.last_seq
-         RETURNING name, last_seq",
-        rows.join(", ")
-    );
-    let upsert = Statement::from_sql_and_values(conn.get_database_backend(), upsert, values);
-    let mut last = BTreeMap::new();
-    for row in conn.query_all_raw(upsert).await? {
-        last.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-    }
-    Ok(last)
 }
 
 /// The name of the stream of what is assigned to a user.

@@ -1,5 +1,6 @@
 //! The GraphQL toolkit: what every domain's api is made of. Knows no domain.
 
+mod at_hand;
 mod context;
 mod date;
 mod documents;
@@ -11,6 +12,7 @@ mod meter;
 mod outward;
 mod page;
 
+pub use self::at_hand::{AtHand, HasAtHand};
 pub use self::context::{Answer, Caller, Client, ContextExt, RequestContext};
 pub use self::date::{Date, is_date_time};
 pub use self::documents::{Documents, ManifestError, Registration, check_manifests};

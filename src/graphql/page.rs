@@ -162,16 +162,21 @@ impl<K> Page<K> {
     }
 }
 
-/// A cursor on its way out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpaqueCursor(String);
+/// A cursor on its way out. It is written when it is asked for: most lists are read without.
+pub struct OpaqueCursor(Box<dyn Fn() -> String + Send + Sync>);
 
 impl OpaqueCursor {
     /// The cursor of a row with these keys in this order.
-    pub fn new<K: Serialize>(order: &str, keys: K) -> Self {
-        // Keys are numbers, texts and times, which always have a JSON form.
-        let json = serde_json::to_vec(&Contents { order, keys }).unwrap_or_default();
-        Self(URL_SAFE_NO_PAD.encode(json))
+    pub fn new<K: Serialize + Send + Sync + 'static>(
+        order: impl AsRef<str> + Send + Sync + 'static,
+        keys: K,
+    ) -> Self {
+        Self(Box::new(move || {
+            // Keys are numbers, texts and times, which always have a JSON form.
+            let (order, keys) = (order.as_ref(), &keys);
+            let json = serde_json::to_vec(&Contents { order, keys }).unwrap_or_default();
+            URL_SAFE_NO_PAD.encode(json)
+        }))
     }
 }
 
@@ -179,16 +184,18 @@ impl CursorType for OpaqueCursor {
     type Error = std::convert::Infallible;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
-        Ok(Self(text.to_owned()))
+        let text = text.to_owned();
+        Ok(Self(Box::new(move || text.clone())))
     }
 
     fn encode_cursor(&self) -> String {
-        self.0.clone()
+        (self.0)()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use async_graphql::connection::CursorType;
     use serde_json::json;
 
     use super::{CursorTime, OpaqueCursor, PageArgs};
@@ -196,7 +203,7 @@ mod tests {
     #[test]
     fn a_cursor_with_what_no_database_takes_is_none() {
         let read = |keys| {
-            let after = OpaqueCursor::new("o", keys).0;
+            let after = OpaqueCursor::new("o", keys).encode_cursor();
             let args = PageArgs {
                 first: None,
                 after: Some(after),

@@ -90,7 +90,7 @@ impl SuppressionQuery {
         let fields = SuppressionConnectionFields;
         let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
         connection.edges.extend(rows.into_iter().map(|row| {
-            let cursor = OpaqueCursor::new(BY_ADDRESS, &row.address);
+            let cursor = OpaqueCursor::new(BY_ADDRESS, row.address.clone());
             Edge::new(cursor, row.into())
         }));
         Ok(connection)

@@ -102,7 +102,10 @@ pub async fn execute(edge: &Edge, prepared: Prepared, context: RequestContext) -
 /// Replaces an answer that is too large: a short document can ask for many long texts, and a client
 /// that reads slowly would have the server hold them.
 fn bound(answer: &mut Answer, most: usize, request_id: &str) {
-    if size(&answer.response.data) <= most {
+    let data = &answer.response.data;
+    // However often a text has to be escaped: most answers are far from the limit.
+    let at_most = size(data, &|text| 6 * text.len());
+    if at_most <= most || size(data, &escaped) <= most {
         return;
     }
     let error = ApiError::new(
@@ -115,22 +118,23 @@ fn bound(answer: &mut Answer, most: usize, request_id: &str) {
     stamp(&mut answer.response, request_id);
 }
 
-/// About how many bytes a value has as JSON.
-fn size(value: &Value) -> usize {
-    // A control character is written as six.
-    let text = |text: &str| {
-        let control = text.bytes().filter(|byte| *byte < b' ').count();
-        text.len() + 5 * control + 2
-    };
+/// About how many bytes a value has as JSON, by how many its texts have.
+fn size(value: &Value, text: &impl Fn(&str) -> usize) -> usize {
     match value {
-        Value::String(value) => text(value),
-        Value::List(items) => items.iter().map(|item| size(item) + 1).sum::<usize>() + 2,
+        Value::String(value) => text(value) + 2,
+        Value::List(items) => items.iter().map(|item| size(item, text) + 1).sum::<usize>() + 2,
         Value::Object(fields) => {
-            let field = |(name, value): (&Name, &Value)| text(name) + size(value) + 2;
+            let field = |(name, value): (&Name, &Value)| name.len() + size(value, text) + 4;
             fields.iter().map(field).sum::<usize>() + 2
         }
         _ => 8,
     }
+}
+
+/// How many bytes a text has as JSON: a control character is written as six.
+fn escaped(text: &str) -> usize {
+    let control = text.bytes().filter(|byte| *byte < b' ').count();
+    text.len() + 5 * control
 }
 
 /// Begins a subscription. Dropping the stream ends it.

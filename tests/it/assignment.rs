@@ -55,6 +55,32 @@ async fn the_assignee_hears_of_the_task_and_gets_a_mail(#[values(Embedded, Full)
 
 #[rstest]
 #[tokio::test]
+async fn what_a_person_has_open_many_times_is_read_once(#[values(Embedded, Full)] mode: Mode) {
+    let app = TestApp::start(mode).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let mut sockets = vec![listening(&app, &bob).await];
+    let mut costs = Vec::new();
+    for title in ["For one", "For five", "Again for five"] {
+        let before = app.app.db.statements();
+        let task = ada
+            .creates(json!({"title": title, "assigneeId": bob.id}))
+            .await;
+        for socket in &mut sockets {
+            let event = heard(socket).await;
+            assert_eq!(event["task"], json!({"id": task, "title": title}));
+            assert_eq!(event["assignedBy"]["name"], "Name of ada");
+        }
+        costs.push(app.app.db.statements() - before);
+        while sockets.len() < 5 {
+            sockets.push(listening(&app, &bob).await);
+        }
+    }
+    assert_eq!(costs[0], costs[1], "{costs:?}");
+    assert_eq!(costs[0], costs[2], "{costs:?}");
+}
+
+#[rstest]
+#[tokio::test]
 async fn nobody_hears_what_is_not_theirs(#[values(Embedded, Full)] mode: Mode) {
     let app = TestApp::start(mode).await;
     let (ada, bob, eve) = (

@@ -49,6 +49,24 @@ async fn a_hash_is_argon2id_with_the_parameters_of_the_settings() {
     assert_eq!(passwords.counts(), (2, 2));
 }
 
+/// Whoever logs in may wait; whoever reads must not wait for them.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_hashes_stands_behind_the_threads_that_serve_and_leaves_those_where_they_are() {
+    let passwords = Passwords::new(&settings()).unwrap();
+    let nice = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // Its name, which may hold anything, ends with the last bracket (proc_pid_stat(5)).
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
+    };
+    let here = nice();
+    let behind = here.max(10);
+    assert_eq!(passwords.run(nice).await.unwrap(), behind);
+    assert_eq!(passwords.judge(nice).await.unwrap(), behind);
+    assert_eq!(nice(), here);
+}
+
 #[test]
 fn a_stored_hash_that_would_take_all_memory_or_minutes_is_refused() {
     let hex = "0".repeat(64);

@@ -175,7 +175,7 @@ impl ArtistQuery {
         let fields = ArtistConnectionFields { filter };
         let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
         connection.edges.extend(profiles.into_iter().map(|profile| {
-            let keys = (&profile.stage_name_norm, profile.user_id);
+            let keys = (profile.stage_name_norm.clone(), profile.user_id);
             Edge::new(OpaqueCursor::new(BY_STAGE_NAME, keys), Artist(profile))
         }));
         Ok(connection)

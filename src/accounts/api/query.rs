@@ -113,7 +113,7 @@ impl AccountsQuery {
         let fields = UserConnectionFields::new(filter);
         let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
         connection.edges.extend(users.into_iter().map(|user| {
-            let cursor = OpaqueCursor::new(DIRECTORY, (&user.name_norm, user.id));
+            let cursor = OpaqueCursor::new(DIRECTORY, (user.name_norm.clone(), user.id));
             Edge::new(cursor, User::new(user))
         }));
         Ok(connection)

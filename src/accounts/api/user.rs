@@ -11,7 +11,7 @@ use super::loaders::{load_artist, load_roles, load_user};
 use crate::accounts::policy;
 use crate::app::AppExt;
 use crate::events;
-use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind};
+use crate::graphql::{ApiError, ContextExt, ErrorCode, HasAtHand, Kind};
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -133,6 +133,12 @@ impl User {
                 .viewer()
                 .is_ok_and(|viewer| policy::may_see_private(viewer, row.id));
         allowed.then_some(row)
+    }
+}
+
+impl HasAtHand for User {
+    fn has_at_hand(&self, field: &str) -> bool {
+        Self::FACE.contains(&field)
     }
 }
 

@@ -46,7 +46,7 @@ impl NotificationSubscription {
         let entries = Box::pin(app.feed.follow(stream, start)).await?;
         let events = entries.then(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
-            async move { Box::pin(tell(&app, &viewer, entry?)).await }
+            async move { Box::pin(tell(&app, &viewer, &*entry?)).await }
         });
         Ok(to_the_first_error(events))
     }
@@ -55,9 +55,8 @@ impl NotificationSubscription {
 async fn tell(
     app: &App,
     viewer: &Viewer,
-    entry: Entry,
+    Entry { cursor, event }: &Entry,
 ) -> Result<NotificationReceivedEvent, ApiError> {
-    let Entry { cursor, event } = entry;
     let row = app
         .db
         .read(|db| async move { store::find_of_event(&db, event.id, viewer.user_id).await })

@@ -144,7 +144,7 @@ impl LabelQuery {
         let fields = LabelConnectionFields { search };
         let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
         connection.edges.extend(labels.into_iter().map(|label| {
-            let cursor = OpaqueCursor::new(BY_NAME, (&label.name_norm, label.id));
+            let cursor = OpaqueCursor::new(BY_NAME, (label.name_norm.clone(), label.id));
             Edge::new(cursor, Label(label))
         }));
         Ok(connection)

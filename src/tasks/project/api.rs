@@ -264,7 +264,7 @@ impl ProjectQuery {
             ProjectConnectionFields { filter },
         );
         connection.edges.extend(projects.into_iter().map(|project| {
-            let cursor = OpaqueCursor::new(BY_NAME, (&project.name_norm, project.id));
+            let cursor = OpaqueCursor::new(BY_NAME, (project.name_norm.clone(), project.id));
             Edge::new(cursor, Project(project))
         }));
         Ok(connection)

@@ -11,7 +11,7 @@ use super::store::People;
 use super::subtask;
 use crate::accounts::{User, load_user};
 use crate::events::task_stream;
-use crate::graphql::{ApiError, ContextExt, Date, Kind, OpaqueCursor, PageArgs};
+use crate::graphql::{ApiError, AtHand, ContextExt, Date, HasAtHand, Kind, OpaqueCursor, PageArgs};
 use crate::tasks::comment::{self, CommentConnection};
 use crate::tasks::history::{self, TaskChangeConnection};
 use crate::tasks::label::{self, Label};
@@ -157,24 +157,28 @@ impl Task {
         ctx: &Context<'_>,
         #[graphql(desc = "How many, from 1 to 100; 20 when not given.")] first: Option<i32>,
         #[graphql(desc = "The cursor after which the page begins.")] after: Option<String>,
-    ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
+    ) -> Result<Connection<OpaqueCursor, AtHand<Task>, TaskConnectionFields, EmptyFields>, ApiError>
+    {
         Box::pin(subtask::subtasks(ctx, self, first, after)).await
     }
 
     /// Who made it.
-    async fn creator(&self, ctx: &Context<'_>) -> Result<User, ApiError> {
+    async fn creator(&self, ctx: &Context<'_>) -> Result<AtHand<User>, ApiError> {
         if let Some(people) = &self.people {
-            return Ok(User::of_face(people.creator.clone()));
+            return Ok(AtHand(User::of_face(people.creator.clone())));
         }
-        Box::pin(required_user(ctx, self.row.creator_id)).await
+        let creator = Box::pin(required_user(ctx, self.row.creator_id)).await;
+        creator.map(AtHand)
     }
 
     /// Who is to do it; null when it is nobody's.
-    async fn assignee(&self, ctx: &Context<'_>) -> Option<Result<User, ApiError>> {
+    async fn assignee(&self, ctx: &Context<'_>) -> Option<Result<AtHand<User>, ApiError>> {
         if let Some(people) = &self.people {
-            return people.assignee.clone().map(|face| Ok(User::of_face(face)));
+            let face = people.assignee.clone()?;
+            return Some(Ok(AtHand(User::of_face(face))));
         }
-        Some(Box::pin(required_user(ctx, self.row.assignee_id?)).await)
+        let assignee = Box::pin(required_user(ctx, self.row.assignee_id?)).await;
+        Some(assignee.map(AtHand))
     }
 
     /// Its labels, by name.
@@ -311,6 +315,31 @@ impl Task {
             self.row.deleted_at.is_some()
                 && Box::pin(self.viewer_can(ctx, Command::Delete)).await?,
         )
+    }
+}
+
+impl HasAtHand for Task {
+    fn has_at_hand(&self, field: &str) -> bool {
+        const COLUMNS: [&str; 16] = [
+            "id",
+            "title",
+            "description",
+            "status",
+            "priority",
+            "enabled",
+            "startAt",
+            "startDate",
+            "dueAt",
+            "dueDate",
+            "completedAt",
+            "deletedAt",
+            "version",
+            "createdAt",
+            "updatedAt",
+            "number",
+        ];
+        COLUMNS.contains(&field)
+            || (self.people.is_some() && matches!(field, "assignee" | "creator"))
     }
 }
 

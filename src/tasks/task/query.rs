@@ -1,9 +1,10 @@
 //! Looking for tasks, in GraphQL.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_graphql::connection::{Connection, Edge, EmptyFields};
-use async_graphql::{Context, ID, Object, SelectionField};
+use async_graphql::{Context, ID, Lookahead, Object, SelectionField};
 use entity::TaskId;
 use sea_orm::Condition;
 
@@ -16,7 +17,7 @@ use super::{TaskError, service, store, subtask};
 use crate::accounts::User;
 use crate::app::AppExt;
 use crate::db::DbError;
-use crate::graphql::{ApiError, ContextExt, ErrorCode, Kind, OpaqueCursor, PageArgs};
+use crate::graphql::{ApiError, AtHand, ContextExt, ErrorCode, Kind, OpaqueCursor, PageArgs};
 
 /// What a connection of tasks says beside its edges.
 #[derive(Debug)]
@@ -93,8 +94,8 @@ impl TaskQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "The task's id.")] id: Option<ID>,
         #[graphql(desc = "The task's key, as `OPS-42`, in any case.")] key: Option<String>,
-    ) -> Option<Result<Task, ApiError>> {
-        Some(one_task(ctx, id, key).await)
+    ) -> Option<Result<AtHand<Task>, ApiError>> {
+        Some(one_task(ctx, id, key).await.map(AtHand))
     }
 
     /// The tasks the signed-in person may see: assigned to them, of their projects, or made by them
@@ -121,7 +122,8 @@ impl TaskQuery {
             default = false
         )]
         trash: bool,
-    ) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
+    ) -> Result<Connection<OpaqueCursor, AtHand<Task>, TaskConnectionFields, EmptyFields>, ApiError>
+    {
         let viewer = ctx.viewer()?;
         let filter = filter.unwrap_or_default();
         let since = service::restorable_since(ctx.app().db.clock());
@@ -149,7 +151,7 @@ impl TaskQuery {
             after: keys.as_deref(),
             limit,
         };
-        let with_faces = asks_for_faces(ctx) && !sort.is_of_a_search();
+        let with_faces = people_asked(ctx) == PeopleAsked::Faces && !sort.is_of_a_search();
         let turn = ctx.app().turns.take(viewer.user_id).await;
         let mut tasks = ctx
             .app()
@@ -172,27 +174,51 @@ impl TaskQuery {
             has_next,
             TaskConnectionFields(Counted::List(condition.clone(), among)),
         );
+        let name: Arc<str> = name.into();
         let edges = tasks.into_iter().map(|task| {
-            let cursor = OpaqueCursor::new(&name, sort.keys(&task.row));
-            Edge::new(cursor, task)
+            let cursor = OpaqueCursor::new(name.clone(), sort.keys(&task.row));
+            Edge::new(cursor, AtHand(task))
         });
         connection.edges.extend(edges);
         Ok(connection)
     }
 }
 
-/// Whether of the people of these tasks only that is asked which can be read together with the tasks.
-fn asks_for_faces(ctx: &Context<'_>) -> bool {
+/// What is asked of the people of these tasks.
+fn people_asked(ctx: &Context<'_>) -> PeopleAsked {
     let page = ctx.look_ahead();
     let tasks = [page.field("nodes"), page.field("edges").field("node")];
-    let people = tasks
-        .iter()
-        .flat_map(|tasks| [tasks.field("assignee"), tasks.field("creator")]);
-    let mut people = people
-        .flat_map(|people| people.selection_fields())
-        .peekable();
-    let is_face = |field: SelectionField<'_>| User::FACE.contains(&field.name());
-    people.peek().is_some() && people.all(|person| person.selection_set().all(is_face))
+    PeopleAsked::of(
+        tasks
+            .iter()
+            .flat_map(|tasks| [tasks.field("assignee"), tasks.field("creator")]),
+    )
+}
+
+/// How much of people an operation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeopleAsked {
+    /// There are none in it.
+    Nothing,
+    /// What can be read together with tasks.
+    Faces,
+    /// Something else.
+    More,
+}
+
+impl PeopleAsked {
+    /// By what is selected where people stand.
+    pub fn of<'a>(people: impl Iterator<Item = Lookahead<'a>>) -> Self {
+        let is_face = |field: SelectionField<'_>| User::FACE.contains(&field.name());
+        let mut asked = Self::Nothing;
+        for person in people.flat_map(|people| people.selection_fields()) {
+            if !person.selection_set().all(is_face) {
+                return Self::More;
+            }
+            asked = Self::Faces;
+        }
+        asked
+    }
 }
 
 async fn one_task(

@@ -2,8 +2,8 @@
 
 use entity::task::{Column, Entity, Model, seen_by};
 use entity::user::Face;
-use entity::{ProjectId, TaskId, Timestamp, Viewer, project, task_history, task_words};
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Order, Query};
+use entity::{ProjectId, TaskId, Timestamp, UserId, Viewer, project, task_history, task_words};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
     IntoActiveModel, Iterable, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
@@ -34,16 +34,16 @@ pub struct People {
     pub creator: Face,
 }
 
+/// Somebody who is read with a task.
+const OTHER: &str = "other";
+
 /// Where a page of sub-tasks ended.
 pub type SubtaskKeys = (CursorTime, TaskId);
 
-/// Writes new tasks, at least one.
-pub async fn insert(tx: &Tx, tasks: Vec<Model>) -> Result<(), DbError> {
+/// Writes new tasks, at least one, at the end of the transaction.
+pub fn insert(tx: &Tx, tasks: Vec<Model>) {
     let rows = tasks.into_iter().map(IntoActiveModel::into_active_model);
-    Entity::insert_many(rows)
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+    tx.later(Entity::insert_many(rows).into_query());
 }
 
 /// A task and nobody else's hands on it until the end of the transaction.
@@ -323,7 +323,43 @@ pub async fn list_with_people(
     viewer: &Viewer,
     list: List<'_>,
 ) -> Result<Vec<(Model, People)>, DbError> {
-    // Joined to the page and not to the list, of which the database may have to sort much.
+    let mut query = with_people(list.select(db, viewer));
+    for (expr, order) in list.sort.expressions() {
+        query.order_by_expr(expr, order);
+    }
+    let rows = db.query_all(&query).await?;
+    let tasks = rows
+        .iter()
+        .map(|row| Ok::<_, DbErr>((Model::of_row(row)?, People::of_row(row)?)));
+    Ok(tasks.collect::<Result<_, _>>()?)
+}
+
+/// A task with its people, if the viewer may see it, and somebody else, in one statement.
+pub async fn find_visible_with_people(
+    db: &impl ConnectionTrait,
+    viewer: &Viewer,
+    id: TaskId,
+    other: UserId,
+) -> Result<Option<(Model, People, Option<Face>)>, DbError> {
+    let task = Entity::visible_to(viewer, db.get_database_backend()).filter(Column::Id.eq(id));
+    let mut query = with_people(task);
+    query.column((OTHER, Asterisk)).join_subquery(
+        JoinType::LeftJoin,
+        Face::select(),
+        OTHER,
+        Expr::col((OTHER, "face_id")).eq(other),
+    );
+    let row = db.query_one(&query).await?;
+    let task = row.map(|row| {
+        let other = Face::of_row(&row, People::FIRST + 2 * Face::COLUMNS)?;
+        Ok::<_, DbErr>((Model::of_row(&row)?, People::of_row(&row)?, other))
+    });
+    Ok(task.transpose()?)
+}
+
+/// Tasks with their people. Joined to these tasks and not to all, of which the database may have to
+/// sort much.
+fn with_people(tasks: Select<Entity>) -> SelectStatement {
     let (page, assignee, creator) = ("page", "assignee", "creator");
     let is = |who: &'static str, column: Column| Expr::col((who, "face_id")).equals((page, column));
     let mut query = Query::select();
@@ -331,7 +367,7 @@ pub async fn list_with_people(
         .columns(Column::iter().map(|column| (page, column)))
         .column((assignee, Asterisk))
         .column((creator, Asterisk))
-        .from_subquery(list.select(db, viewer).into_query(), page)
+        .from_subquery(tasks.into_query(), page)
         .join_subquery(
             JoinType::LeftJoin,
             Face::select(),
@@ -344,20 +380,20 @@ pub async fn list_with_people(
             creator,
             is(creator, Column::CreatorId),
         );
-    for (expr, order) in list.sort.expressions() {
-        query.order_by_expr(expr, order);
-    }
-    let first = Column::iter().count();
-    let rows = db.query_all(&query).await?;
-    let tasks = rows.iter().map(|row| {
-        let creator = Face::of_row(row, first + Face::COLUMNS)?;
-        let people = People {
-            assignee: Face::of_row(row, first)?,
+    query
+}
+
+impl People {
+    /// Where they stand in a row of [`with_people`]: after the columns of the task.
+    const FIRST: usize = Model::COLUMNS;
+
+    fn of_row(row: &QueryResult) -> Result<Self, DbErr> {
+        let creator = Face::of_row(row, Self::FIRST + Face::COLUMNS)?;
+        Ok(Self {
+            assignee: Face::of_row(row, Self::FIRST)?,
             creator: creator.ok_or_else(|| DbErr::RecordNotFound("a creator".to_owned()))?,
-        };
-        Ok::<_, DbErr>((Model::of_row(row)?, people))
-    });
-    Ok(tasks.collect::<Result<_, _>>()?)
+        })
+    }
 }
 
 /// How many tasks the viewer may see.

@@ -1,18 +1,23 @@
 //! Hearing of tasks, in GraphQL.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, SimpleObject, Subscription};
 use chrono::{DateTime, Utc};
-use entity::{Viewer, event};
+use entity::{EventId, TaskId, UserId, Viewer, event};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
+use sea_orm::DatabaseConnection;
 
 use super::api::Task;
 use super::events::TaskAssigned;
+use super::query::PeopleAsked;
 use super::store;
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
+use crate::db::{DbError, SharedReads};
 use crate::events::{Entry, Event, Start, assigned_stream};
-use crate::graphql::{ApiError, ContextExt};
+use crate::graphql::{ApiError, AtHand, ContextExt};
 
 /// A task was assigned to the signed-in person.
 #[derive(Clone, Debug, SimpleObject)]
@@ -21,16 +26,24 @@ pub struct TaskAssignedEvent {
     /// nothing is missed. Drop an event whose cursor was seen before.
     cursor: String,
     /// The task as it is now; null when it is gone or was given to somebody else meanwhile.
-    task: Option<Task>,
+    task: Option<AtHand<Task>>,
     /// Who assigned it; null when their account is gone.
-    assigned_by: Option<User>,
+    assigned_by: Option<AtHand<User>>,
     /// When it was assigned.
     assigned_at: DateTime<Utc>,
 }
 
 /// Hearing of tasks.
 #[derive(Debug, Default)]
-pub struct TaskSubscription;
+pub struct TaskSubscription {
+    looks: Arc<Looks>,
+}
+
+/// What is being read for those who hear of an assignment: one person may listen many times.
+type Looks = SharedReads<(EventId, Viewer, PeopleAsked), Seen>;
+
+/// The task and who assigned it, as the viewer may see them.
+type Seen = (Option<Task>, Option<User>);
 
 #[Subscription]
 impl TaskSubscription {
@@ -51,14 +64,28 @@ impl TaskSubscription {
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
         // On the heap: what began it has its room for as long as it lasts.
+        let asked = people_asked(ctx);
+        let looks = self.looks.clone();
+        // On the heap: what began it has its room for as long as it lasts.
         let entries = Box::pin(app.feed.follow(stream, start)).await?;
         let events = entries.then(move |entry| {
-            let (app, viewer) = (app.clone(), viewer.clone());
+            let (app, viewer, looks) = (app.clone(), viewer.clone(), looks.clone());
             // On the heap, for the time it takes: a subscription mostly waits.
-            async move { Box::pin(tell(&app, &viewer, entry?)).await }
+            async move { Box::pin(tell(&app, &viewer, &looks, asked, &*entry?)).await }
         });
         Ok(to_the_first_error(events))
     }
+}
+
+fn people_asked(ctx: &Context<'_>) -> PeopleAsked {
+    let event = ctx.look_ahead();
+    let task = event.field("task");
+    let people = [
+        task.field("assignee"),
+        task.field("creator"),
+        event.field("assignedBy"),
+    ];
+    PeopleAsked::of(people.into_iter())
 }
 
 /// A stream that ends with its first error: after the event behind it the client's cursor would be
@@ -75,27 +102,47 @@ pub fn to_the_first_error<T>(
 }
 
 /// Turns an entry of the log into what this viewer may see of it at this moment.
-async fn tell(app: &App, viewer: &Viewer, entry: Entry) -> Result<TaskAssignedEvent, ApiError> {
-    let Entry { cursor, event } = entry;
-    let assigned = read(&event)?;
-    let (task, assigned_by) = app
+async fn tell(
+    app: &App,
+    viewer: &Viewer,
+    looks: &Looks,
+    asked: PeopleAsked,
+    Entry { cursor, event }: &Entry,
+) -> Result<TaskAssignedEvent, ApiError> {
+    let assigned = read(event)?;
+    let look = app
         .db
-        .read(|db| async move {
-            let task = store::find_visible(&db, viewer, assigned.task_id).await?;
-            let by = match event.actor_id {
-                Some(actor) => accounts::find(&db, actor).await?,
-                None => None,
-            };
-            Ok::<_, crate::db::DbError>((task, by))
-        })
-        .await?;
-    let task = task.filter(|task| task.assignee_id == Some(viewer.user_id));
+        .read(|db| look(db, viewer, asked, assigned.task_id, event.actor_id));
+    let (task, assigned_by) = looks.get((event.id, viewer.clone(), asked), look).await?;
     Ok(TaskAssignedEvent {
         cursor: cursor.encode(),
-        task: task.map(Task::new),
-        assigned_by: assigned_by.map(User::new),
+        task: task
+            .filter(|task| task.row.assignee_id == Some(viewer.user_id))
+            .map(AtHand),
+        assigned_by: assigned_by.map(AtHand),
         assigned_at: event.occurred_at,
     })
+}
+
+async fn look(
+    db: DatabaseConnection,
+    viewer: &Viewer,
+    asked: PeopleAsked,
+    task: TaskId,
+    by: Option<UserId>,
+) -> Result<Seen, DbError> {
+    if let (PeopleAsked::Faces, Some(by)) = (asked, by)
+        && let Some((task, people, by)) =
+            store::find_visible_with_people(&db, viewer, task, by).await?
+    {
+        return Ok((Some(Task::with_people(task, people)), by.map(User::of_face)));
+    }
+    let task = store::find_visible(&db, viewer, task).await?;
+    let by = match by.filter(|_| asked != PeopleAsked::Nothing) {
+        Some(by) => accounts::find(&db, by).await?,
+        None => None,
+    };
+    Ok((task.map(Task::new), by.map(User::new)))
 }
 
 fn read(event: &event::Model) -> Result<TaskAssigned, ApiError> {

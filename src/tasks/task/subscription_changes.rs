@@ -119,7 +119,7 @@ impl TaskChangeSubscription {
             // On the heap, for the time it takes: a subscription mostly waits.
             async move {
                 match entry {
-                    Ok(entry) => Box::pin(tell(&app, &viewer, subject, entry))
+                    Ok(entry) => Box::pin(tell(&app, &viewer, subject, &entry))
                         .await
                         .transpose(),
                     Err(error) => Some(Err(error.into())),
@@ -157,10 +157,9 @@ async fn tell(
     app: &App,
     viewer: &Viewer,
     subject: Subject,
-    entry: Entry,
+    Entry { cursor, event }: &Entry,
 ) -> Result<Option<TaskChangedEvent>, ApiError> {
-    let Entry { cursor, event } = entry;
-    let about = About::read(&event);
+    let about = About::read(event);
     // Of other tasks of the project. What is about the project itself is looked at: it may be that
     // somebody was taken out of it.
     if let (Subject::Task(id), Some(other)) = (subject, about.task_id)
@@ -196,7 +195,7 @@ async fn tell(
             .zip(task.clone())
             .map(|(comment, task)| Comment::new(comment, task)),
         task: task.map(Task::new),
-        fields: fields(kind, &event),
+        fields: fields(kind, event),
         changed_by: by.map(User::new),
         changed_at: event.occurred_at,
     }))

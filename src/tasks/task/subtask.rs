@@ -10,7 +10,7 @@ use super::api::Task;
 use super::query::{TaskConnectionFields, find_tasks};
 use super::store::{self, SubtaskKeys};
 use crate::app::AppExt;
-use crate::graphql::{ApiError, ContextExt, CursorTime, Loader, OpaqueCursor, PageArgs};
+use crate::graphql::{ApiError, AtHand, ContextExt, CursorTime, Loader, OpaqueCursor, PageArgs};
 use crate::tasks::loaders::loaders;
 
 /// The order of sub-tasks, which their cursors carry.
@@ -55,7 +55,7 @@ pub async fn subtasks(
     task: &Task,
     first: Option<i32>,
     after: Option<String>,
-) -> Result<Connection<OpaqueCursor, Task, TaskConnectionFields, EmptyFields>, ApiError> {
+) -> Result<Connection<OpaqueCursor, AtHand<Task>, TaskConnectionFields, EmptyFields>, ApiError> {
     let has_previous = after.is_some();
     let page = PageArgs { first, after }.read(ORDER)?;
     let key = SubtaskPage {
@@ -71,7 +71,7 @@ pub async fn subtasks(
     let mut connection = Connection::with_additional_fields(has_previous, has_next, fields);
     connection.edges.extend(parts.into_iter().map(|part| {
         let keys: SubtaskKeys = (CursorTime::of(part.row.created_at), part.row.id);
-        Edge::new(OpaqueCursor::new(ORDER, keys), part)
+        Edge::new(OpaqueCursor::new(ORDER, keys), AtHand(part))
     }));
     Ok(connection)
 }

@@ -68,7 +68,7 @@ pub async fn watchers(
         has_next,
         UserConnectionFields::new(WatchersOf(task)),
     );
-    let edge = |(id, user)| Edge::new(OpaqueCursor::new(BY_ACCOUNT, id), user);
+    let edge = |(id, user): (&UserId, _)| Edge::new(OpaqueCursor::new(BY_ACCOUNT, *id), user);
     connection.edges.extend(ids.iter().zip(users).map(edge));
     Ok(connection)
 }

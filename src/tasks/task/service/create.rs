@@ -1,6 +1,6 @@
 //! Making tasks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::task::{Model, Priority, Status, due_order};
 use entity::{LabelId, ProjectId, TaskId, Timestamp, UserId, Viewer};
@@ -108,16 +108,18 @@ async fn make(
             numbers::allow(viewer, &locked, &tasks, form)?;
             check(&tx, viewer, &locked, new, &tasks, form).await?;
             numbers::number(&tx, &mut tasks).await?;
-            store::insert(&tx, tasks.clone())
-                .await
-                .map_err(no_account)?;
+            store::insert(&tx, tasks.clone());
             let labels = ids
                 .iter()
                 .zip(new)
                 .map(|(id, new)| (*id, new.label_ids.clone()));
             // A new task has none that would have to be looked for.
-            let labels = labels.filter(|(_, labels)| !labels.is_empty());
-            label::replace(&tx, &labels.collect()).await?;
+            let labels: BTreeMap<_, _> = labels.filter(|(_, labels)| !labels.is_empty()).collect();
+            if !labels.is_empty() {
+                // They refer to the tasks.
+                tx.flush().await.map_err(no_account)?;
+                label::replace(&tx, &labels).await?;
+            }
             let changes: Vec<_> = tasks
                 .iter()
                 .map(|task| Changed {
@@ -126,7 +128,9 @@ async fn make(
                     beside: Vec::new(),
                 })
                 .collect();
-            record::write(app, &tx, viewer, &changes).await?;
+            record::write(app, &tx, viewer, &changes)
+                .await
+                .map_err(no_account)?;
             Ok(tasks)
         })
         .await

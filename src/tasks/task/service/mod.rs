@@ -12,7 +12,7 @@ mod numbers;
 mod trash;
 mod update;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::task::Model;
 use entity::{ProjectId, TaskId, UserId, Viewer};
@@ -184,16 +184,11 @@ async fn active(
     tx: &Tx,
     people: impl IntoIterator<Item = UserId>,
 ) -> Result<HashSet<UserId>, DbError> {
-    let people: HashSet<_> = people.into_iter().collect();
+    let people: BTreeSet<_> = people.into_iter().collect();
     if people.is_empty() {
-        return Ok(people);
+        return Ok(HashSet::new());
     }
-    let found = accounts::find_many(tx.conn(), people.into_iter().collect()).await?;
-    let found = found.into_iter();
-    Ok(found
-        .filter(|user| user.status == entity::user::Status::Active)
-        .map(|user| user.id)
-        .collect())
+    accounts::active_among(tx.conn(), people.into_iter().collect()).await
 }
 
 fn unknown_assignee() -> UserError {

@@ -106,8 +106,8 @@ impl EmailTransport {
         Ok(Self { from, way })
     }
 
-    /// Tries once to send the message. Ends after `mail.timeout_seconds` at the latest, unless it is written to a file.
-    /// After `until`, somebody else may be sending it: who has not been given it by then is not.
+    /// Tries once to send the message. Ends after `mail.timeout_seconds` at the latest, unless it is written to a file or
+    /// waits for others to be sent. After `until`, somebody else may be sending it: who has not been given it by then is not.
     ///
     /// When it is dropped before it ends, the mail may or may not have been sent.
     pub async fn send(&self, message: &EmailMessage, until: Instant) -> Outcome {

@@ -21,7 +21,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::TransportError;
@@ -31,6 +31,8 @@ use crate::settings::MailSettings;
 use outcome::{Failure, Stage};
 use server::Server;
 
+/// A connection that was used so recently is not asked whether it still works: that is a round trip for each mail.
+const JUST_USED: Duration = Duration::from_secs(1);
 /// How long an unused connection is kept. Mail servers close theirs after a minute or more.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long an unused connection may take to show that it still works.
@@ -54,6 +56,13 @@ struct Idle {
     since: Instant,
 }
 
+/// A connection for the next mail.
+struct Taken {
+    connection: AsyncSmtpConnection,
+    /// Whether the server has answered on it just now. Else it may have been closed meanwhile.
+    is_sure: bool,
+}
+
 impl Smtp {
     /// `sender_host` is the host part of the sender's address.
     pub(super) fn new(settings: &MailSettings, sender_host: &str) -> Result<Self, TransportError> {
@@ -71,11 +80,22 @@ impl Smtp {
         self.server.place()
     }
 
-    /// Sends the mail, once. Everything together, also the waiting for a free connection, ends at the time limit.
+    /// Sends the mail, once. Whoever waits for a free connection does so while the lease leaves time for the rest,
+    /// which ends at the time limit.
     pub(super) async fn send(&self, mail: &Message, until: time::Instant) -> Outcome {
         let mut stage = Stage::Waiting;
-        let sent = timeout(self.timeout, self.attempt(mail, until, &mut stage)).await;
-        match sent.unwrap_or(Err(Failure::TimedOut(self.timeout))) {
+        let left = until.saturating_duration_since(time::Instant::now());
+        let patience = left.saturating_sub(self.timeout);
+        // The semaphore is never closed, so this cannot fail.
+        let sent = match timeout(patience, self.permits.clone().acquire_owned()).await {
+            Ok(permit) => {
+                let attempt = self.attempt(mail, until, &mut stage, permit.ok());
+                let limit = Failure::TimedOut(self.timeout);
+                timeout(self.timeout, attempt).await.unwrap_or(Err(limit))
+            }
+            Err(_) => Err(Failure::TimedOut(patience)),
+        };
+        match sent {
             Ok(answer) => self.server.sent(&answer),
             Err(failure) => self.server.failed(&failure, stage),
         }
@@ -87,8 +107,8 @@ impl Smtp {
         let mut stage = Stage::Waiting;
         let connected = timeout(limit, async {
             let _permit = self.permits.acquire().await;
-            let connection = self.take(&mut stage).await?;
-            self.keep(connection);
+            let taken = self.take(&mut stage).await?;
+            self.keep(taken.connection);
             Ok(())
         });
         match connected.await.unwrap_or(Err(Failure::TimedOut(limit))) {
@@ -102,42 +122,56 @@ impl Smtp {
         mail: &Message,
         until: time::Instant,
         stage: &mut Stage,
+        permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Response, Failure> {
-        // The semaphore is never closed, so this cannot fail.
-        let permit = self.permits.clone().acquire_owned().await;
-        let mut connection = self.take(stage).await?;
-        let answer = dialogue(&mut connection, mail, until, stage).await;
-        match &answer {
-            Ok(_) => self.keep(connection),
-            // The server has answered, so it is told that we leave. Beside, not before, what it said is passed on: the
-            // time limit must not swallow a refusal. On any other failure it would not listen.
-            Err(failure) if failure.is_answer() => {
-                tokio::spawn(async move {
-                    drop(timeout(GOODBYE, connection.abort()).await);
-                    drop(permit);
-                });
+        loop {
+            let Taken {
+                mut connection,
+                is_sure,
+            } = self.take(stage).await?;
+            let answer = dialogue(&mut connection, mail, until, stage).await;
+            match &answer {
+                Ok(_) => self.keep(connection),
+                // The server had closed it, and has heard nothing of the mail.
+                Err(failure) if !is_sure && *stage == Stage::Sender && !failure.is_answer() => {
+                    continue;
+                }
+                // The server has answered, so it is told that we leave. Beside, not before, what it said is passed on:
+                // the time limit must not swallow a refusal. On any other failure it would not listen.
+                Err(failure) if failure.is_answer() => {
+                    tokio::spawn(async move {
+                        drop(timeout(GOODBYE, connection.abort()).await);
+                        drop(permit);
+                    });
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
+            return answer;
         }
-        answer
     }
 
     /// A connection that was just seen to work, or a new one.
-    async fn take(&self, stage: &mut Stage) -> Result<AsyncSmtpConnection, Failure> {
+    async fn take(&self, stage: &mut Stage) -> Result<Taken, Failure> {
         *stage = Stage::Connect;
         loop {
             let Some(mut idle) = lock(&self.idle).pop() else {
-                return self.server.connect(stage).await;
+                return Ok(Taken {
+                    connection: self.server.connect(stage).await?,
+                    is_sure: true,
+                });
             };
-            let is_fresh = idle.since.elapsed() < IDLE;
-            if is_fresh
-                && matches!(
-                    timeout(ALIVE, idle.connection.test_connected()).await,
-                    Ok(true)
-                )
-            {
-                return Ok(idle.connection);
+            let unused = idle.since.elapsed();
+            let is_sure = unused >= JUST_USED;
+            if is_sure {
+                let alive = timeout(ALIVE, idle.connection.test_connected());
+                if unused >= IDLE || !matches!(alive.await, Ok(true)) {
+                    continue;
+                }
             }
+            return Ok(Taken {
+                connection: idle.connection,
+                is_sure,
+            });
         }
     }
 
@@ -226,10 +260,22 @@ async fn dialogue(
     // Whoever leaves here has to close the connection: the server waits for the mail.
     in_time()?;
     *stage = Stage::Content;
-    let answer = connection.message(&bytes).await?;
+    let answer = match std::str::from_utf8(&bytes) {
+        Ok(text) => connection.command(content(text)).await?,
+        // Nothing that we write.
+        Err(_) => connection.message(&bytes).await?,
+    };
     if !answer.is_positive() || answer.has_code(354) {
         return Err(Failure::Confused(answer.code()));
     }
     failpoint::dies(Point::AfterAnswer, &"");
     Ok(answer)
+}
+
+/// A mail as it is transmitted, with its end (RFC 5321 section 4.5.2). The library writes the two apart: then TCP keeps
+/// the end back until the other side has confirmed the rest, which it likes to do 40 ms later.
+fn content(mail: &str) -> String {
+    let first = if mail.starts_with('.') { "." } else { "" };
+    let lines = mail.replace("\r\n.", "\r\n..");
+    format!("{first}{lines}\r\n.\r\n")
 }

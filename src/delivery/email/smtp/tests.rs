@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -90,7 +90,7 @@ async fn converse(
                 let answer = format!("{answer}\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
-            if answer.starts_with("421") {
+            if answer.starts_with("421") || answer.ends_with(", and goodbye\r\n") {
                 return;
             }
         }
@@ -168,6 +168,54 @@ async fn connections_are_used_again_and_the_answer_is_kept() {
     assert_eq!(server.saw("MAIL FROM:<taskflow@sender.example>"), 3);
     assert_eq!(server.saw("RCPT TO:<ann@recipient.example>"), 3);
     assert_eq!(server.saw("..leading dots"), 3);
+}
+
+/// Else the end waits for a confirmation that comes late.
+#[tokio::test]
+async fn a_mail_and_its_end_are_written_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut said = vec![0; 65_536];
+        let mut content = Vec::new();
+        for answer in [
+            "220 hello",
+            "250 hello",
+            "250 fine",
+            "250 fine",
+            "354 go on",
+            "250 kept",
+        ] {
+            stream
+                .write_all(format!("{answer}\r\n").as_bytes())
+                .await
+                .unwrap();
+            let length = stream.read(&mut said).await.unwrap();
+            if answer == "354 go on" {
+                content = said[..length].to_vec();
+            }
+        }
+        String::from_utf8(content).unwrap()
+    });
+    let transport = transport(&settings(&format!("smtp://localhost:{port}")));
+    let outcome = transport.send(&message(), later()).await;
+    assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+    drop(transport);
+    let content = server.await.unwrap();
+    assert!(content.starts_with("Date: "), "{content}");
+    assert!(content.ends_with("\r\n.\r\n"), "{content}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_after_a_mail_costs_the_next_one_nothing() {
+    let server = Responder::start(&[(".", "250 2.0.0 kept, and goodbye")]).await;
+    let transport = transport(&settings(&format!("smtp://localhost:{}", server.port)));
+    for sent in 1..=3 {
+        let outcome = transport.send(&message(), later()).await;
+        assert!(matches!(outcome, Outcome::Sent { .. }), "{outcome:?}");
+        assert_eq!((server.saw("(connected)"), server.saw("NOOP")), (sent, 0));
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use crate::events::{self, Bus, Feed};
 use crate::graphql::{Documents, ManifestError};
 use crate::kv::Kv;
 use crate::limits::{Limiter, Turns};
-use crate::notifications::Templates;
+use crate::notifications::{Rounds, Templates};
 use crate::outbound::{Outbound, OutboundError};
 use crate::settings::Settings;
 
@@ -83,6 +83,8 @@ pub struct Parts {
     pub stream: RedisStream,
     /// The texts of messages.
     pub templates: Templates,
+    /// Where deliveries meet that are sent at the same time.
+    pub rounds: Rounds,
 }
 
 /// Why the process cannot start.
@@ -238,6 +240,7 @@ impl App {
             sendgrid_calls,
             stream,
             templates,
+            rounds: Rounds::default(),
         };
         Ok((Self(Arc::new(parts)), driver))
     }

@@ -15,6 +15,7 @@ mod lock_file;
 pub mod migrate;
 mod prune;
 mod shared_reads;
+mod together;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -34,6 +35,7 @@ use self::gate::Gate;
 use self::lock_file::LockFile;
 pub use self::prune::{hourly, in_steps};
 pub use self::shared_reads::SharedReads;
+pub use self::together::Together;
 use crate::failpoint::{self, Point};
 
 /// A transaction that lost against another is tried this often before the caller hears of it.

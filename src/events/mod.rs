@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use entity::{EventId, ProjectId, TaskId, UserId, event, server_state};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, QueryTrait, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Set};
 use serde::Serialize;
 
 pub use self::bus::Bus;
@@ -32,7 +32,7 @@ pub use self::feed::{Entry, Feed, FollowError, Start};
 pub use self::log::{NoPlace, Place, Range, Tail, count, newest, read, seq_of};
 pub use self::prune::{Kept, delete_events, prune_streams};
 use crate::crypto;
-use crate::db::{DbError, Tx, new_id};
+use crate::db::{DbError, Tx, new_id, padded};
 use crate::failpoint::{self, Point};
 use crate::telemetry;
 use bus::Hint;
@@ -88,6 +88,18 @@ fn row<E: Event>(
 /// The database's failure.
 pub async fn find(db: &impl ConnectionTrait, id: EventId) -> Result<Option<event::Model>, DbError> {
     Ok(event::Entity::find_by_id(id).one(db).await?)
+}
+
+/// Events by id, in no order.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find_many(
+    db: &impl ConnectionTrait,
+    ids: Vec<EventId>,
+) -> Result<Vec<event::Model>, DbError> {
+    let query = event::Entity::find().filter(event::Column::Id.is_in(padded(ids)));
+    Ok(query.all(db).await?)
 }
 
 /// Makes all cursors worthless that clients have: after a restore the numbers of streams are given a

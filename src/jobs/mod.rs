@@ -24,7 +24,7 @@ pub use self::admin::{
     oldest_open, pause, resume, retry, retry_dead, statistics,
 };
 pub use self::runner::{Handler, Runner};
-pub use self::store::{bury, enqueue, enqueue_again, finish, hold, list_dead};
+pub use self::store::{bury, enqueue, enqueue_again, finish, finish_all, hold, list_dead};
 use crate::db::{DbError, Tx};
 
 /// The queue of what people wait for.
@@ -73,6 +73,11 @@ impl Claimed {
     /// Its id.
     pub fn id(&self) -> JobId {
         self.job.id
+    }
+
+    /// What is written of the job is written as long as these are its own: with each lease it has another token.
+    pub fn fence(&self) -> (JobId, i64) {
+        (self.job.id, self.job.lease_token)
     }
 
     /// Whether this was the last attempt.

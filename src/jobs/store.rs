@@ -1,6 +1,6 @@
 //! The statements of the queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use sea_orm::sea_query::{
     Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select, UpdateMany,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, UpdateMany,
 };
 
 use super::{Buried, Claimed, JobError, NewJob, admin};
@@ -161,7 +161,7 @@ pub async fn claim(
     let lease_ends = Instant::now() + lease;
     let (mut jobs, lost) = db
         .write(|tx| async move {
-            let lost = finish_all(&tx, done).await?;
+            let lost = done.len() - finish_all(&tx, done).await?.len();
             let conn = tx.conn();
             let clock = tx.clock();
             if limit == 0 {
@@ -192,28 +192,29 @@ pub async fn claim(
     Ok((jobs.collect(), lost))
 }
 
-/// Marks jobs done whose handlers left nothing to write. Answers how many of them are not this worker's
-/// any more: those stay as they are.
-async fn finish_all(tx: &Tx, done: &[Arc<Claimed>]) -> Result<usize, DbError> {
+/// Marks jobs done. Answers the fences of those: such that are not this worker's any more stay as they are, and so must
+/// everything that their handlers would write in this transaction.
+///
+/// # Errors
+/// The database's failure.
+pub async fn finish_all(tx: &Tx, done: &[Arc<Claimed>]) -> Result<HashSet<(JobId, i64)>, DbError> {
     if done.is_empty() {
-        return Ok(0);
+        return Ok(HashSet::new());
     }
-    let held = done.iter().map(|claimed| {
-        let job = &claimed.job;
-        (job.id, job.lease_token)
-    });
+    let held = done.iter().map(|claimed| claimed.fence());
     let own = Expr::tuple([Expr::col(Column::Id), Expr::col(Column::LeaseToken)]).in_tuples(held);
     let now = tx.clock().now();
-    let finished = no_lease(Entity::update_many())
+    let mut finished = no_lease(Entity::update_many())
         .col_expr(Column::State, Expr::value(State::Done))
         .col_expr(Column::DoneAt, Expr::value(now))
         .col_expr(Column::LastError, Expr::value(None::<String>))
         .filter(Column::State.eq(State::Running))
         .filter(own)
-        .exec(tx.conn())
-        .await?;
-    let finished = usize::try_from(finished.rows_affected).unwrap_or(usize::MAX);
-    Ok(done.len().saturating_sub(finished))
+        .into_query();
+    let finished = finished.returning(Query::returning().columns([Column::Id, Column::LeaseToken]));
+    let finished = tx.conn().query_all(finished).await?;
+    let fence = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    Ok(finished.iter().map(fence).collect::<Result<_, DbErr>>()?)
 }
 
 /// Ends the lease of the jobs that are changed.

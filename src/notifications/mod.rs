@@ -28,7 +28,7 @@ pub mod webhook;
 pub use self::address::{AddressMutation, Device, find_devices};
 pub use self::announcement::AnnouncementMutation;
 pub use self::api::{Suppression, SuppressionMutation, SuppressionQuery};
-pub use self::deliver::deliver;
+pub use self::deliver::{Rounds, deliver};
 pub use self::error::NotificationError;
 pub use self::inbox::{
     Loaders, Notification, NotificationMutation, NotificationQuery, NotificationSubscription,

@@ -109,8 +109,8 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
             let Some(event) = events::find(&db, event_id).await? else {
                 return Ok(None);
             };
-            let facts = Facts::read(&db, &event).await?;
-            Ok::<_, DbError>(Some((event, facts)))
+            let (mut facts, _) = Facts::read(&db, &[&event], None).await?;
+            Ok::<_, DbError>(facts.pop().map(|facts| (event, facts)))
         })
         .await?;
     let Some((event, facts)) = found else {
@@ -281,9 +281,10 @@ async fn tell(
     let next = people.keys().next_back().copied().filter(|_| !is_last);
     let known = People::read(app, people.keys().copied().collect()).await?;
     let ids = &people.keys().copied().collect();
+    let tasks = &facts.task.iter().collect::<Vec<_>>();
     let standing = app
         .db
-        .read(|db| async move { Standing::read(&db, facts, ids).await })
+        .read(|db| async move { Standing::read(&db, tasks, ids).await })
         .await?;
     // Most people share a few languages and time zones.
     let mut texts: HashMap<(Type, Reader), Option<Short>> = HashMap::new();

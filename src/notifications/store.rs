@@ -1,11 +1,12 @@
 //! The statements about deliveries and attempts.
 
 pub mod reports;
+pub mod together;
 pub mod upkeep;
 
 use entity::delivery::{self, Channel, State};
 use entity::{
-    AttemptId, DeliveryId, EventId, NotificationId, Timestamp, UserId, attempt, event, suppression,
+    AttemptId, DeliveryId, EventId, NotificationId, Timestamp, UserId, attempt, suppression,
 };
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -13,20 +14,16 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set, UpdateMany,
 };
 
-use crate::db::{DbError, Tx, new_id};
-use crate::events;
+use crate::db::{DbError, Tx, new_id, padded};
 use crate::graphql::Page;
 
-/// A delivery and the event it tells of.
-pub async fn find_delivery(
+/// Deliveries by id, in no order.
+pub async fn find_deliveries(
     db: &impl ConnectionTrait,
-    id: DeliveryId,
-) -> Result<Option<(delivery::Model, event::Model)>, DbError> {
-    let Some(delivery) = delivery::Entity::find_by_id(id).one(db).await? else {
-        return Ok(None);
-    };
-    let event = events::find(db, delivery.event_id).await?;
-    Ok(event.map(|event| (delivery, event)))
+    ids: Vec<DeliveryId>,
+) -> Result<Vec<delivery::Model>, DbError> {
+    let query = delivery::Entity::find().filter(delivery::Column::Id.is_in(padded(ids)));
+    Ok(query.all(db).await?)
 }
 
 /// How many rows one statement writes.
@@ -153,23 +150,6 @@ fn ended(
     update.col_expr(delivery::Column::Message, Expr::value(None::<Vec<u8>>))
 }
 
-/// Notes that the next system has taken a delivery over, and what it calls it.
-pub async fn note_sent(
-    tx: &Tx,
-    id: DeliveryId,
-    driver: &str,
-    provider_id: Option<&str>,
-) -> Result<(), DbError> {
-    delivery::Entity::update_many()
-        .col_expr(delivery::Column::Driver, Expr::value(driver))
-        .col_expr(delivery::Column::ProviderId, Expr::value(provider_id))
-        .col_expr(delivery::Column::SentAt, Expr::value(tx.clock().now()))
-        .filter(delivery::Column::Id.eq(id))
-        .exec(tx.conn())
-        .await?;
-    Ok(())
-}
-
 /// Notes that a delivery is being given to the next system.
 pub async fn note_sending(tx: &Tx, id: DeliveryId) -> Result<(), DbError> {
     note_open(tx, id, State::Sending).await
@@ -214,7 +194,7 @@ pub async fn note_held(tx: &Tx, id: DeliveryId) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Notes a try.
+/// Notes a try that was not the last, or came to nothing.
 pub async fn insert_attempt(
     tx: &Tx,
     delivery_id: DeliveryId,
@@ -239,23 +219,20 @@ pub async fn insert_attempt(
     Ok(())
 }
 
-/// Keeps a mail for the tries to come. False when another stands there than `before`.
-pub async fn keep_message(
+/// Keeps a mail for the tries to come, instead of the one that was kept `before`. False when another stands there.
+pub async fn keep_again(
     tx: &Tx,
     id: DeliveryId,
-    before: Option<&[u8]>,
+    before: &[u8],
     sealed: Option<Vec<u8>>,
 ) -> Result<bool, DbError> {
     let update = delivery::Entity::update_many()
         .col_expr(delivery::Column::Message, Expr::value(sealed))
         .col_expr(delivery::Column::State, Expr::value(State::Sending))
         .filter(delivery::Column::Id.eq(id))
+        .filter(delivery::Column::Message.eq(before))
         // A late worker keeps nothing of what another has sent.
         .filter(delivery::Column::State.is_in(State::OPEN));
-    let update = match before {
-        Some(before) => update.filter(delivery::Column::Message.eq(before)),
-        None => update.filter(delivery::Column::Message.is_null()),
-    };
     Ok(update.exec(tx.conn()).await?.rows_affected > 0)
 }
 
@@ -281,6 +258,22 @@ pub async fn is_suppressed(
     let key = (channel, address.to_owned());
     let row = suppression::Entity::find_by_id(key).one(db).await?;
     Ok(row.is_some())
+}
+
+/// Which of these addresses take nothing.
+pub async fn suppressed_among(
+    db: &impl ConnectionTrait,
+    channel: Channel,
+    addresses: Vec<String>,
+) -> Result<Vec<String>, DbError> {
+    Ok(suppression::Entity::find()
+        .select_only()
+        .column(suppression::Column::Address)
+        .filter(suppression::Column::Channel.eq(channel))
+        .filter(suppression::Column::Address.is_in(padded(addresses)))
+        .into_tuple()
+        .all(db)
+        .await?)
 }
 
 /// Notes that an address takes nothing, and what was said of it last.

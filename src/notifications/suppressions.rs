@@ -2,6 +2,8 @@
 //! name of whoever sends it. Whoever shows that the address is theirs and takes mail is taken off the
 //! list, and administrators take off whom they will.
 
+use std::collections::HashSet;
+
 use entity::Timestamp;
 use entity::delivery::Channel;
 use entity::suppression::Model;
@@ -19,6 +21,20 @@ use crate::graphql::Page;
 /// The database's failure.
 pub async fn is_suppressed(db: &impl ConnectionTrait, address: &str) -> Result<bool, DbError> {
     store::is_suppressed(db, Channel::Email, &accounts::folded(address)).await
+}
+
+/// Which of these addresses take no mail, in the form that [`accounts::folded`] gives them.
+pub(super) async fn suppressed_among(
+    db: &impl ConnectionTrait,
+    addresses: impl Iterator<Item = &str>,
+) -> Result<HashSet<String>, DbError> {
+    let addresses: HashSet<_> = addresses.map(accounts::folded).collect();
+    if addresses.is_empty() {
+        return Ok(addresses);
+    }
+    let addresses = addresses.into_iter().collect();
+    let found = store::suppressed_among(db, Channel::Email, addresses).await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Whether a phone number takes no SMS: its owner told the network so, or there is no such number.

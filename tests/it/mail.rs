@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod queue;
 mod suppressions;
+mod together;
 mod wanted;
 
 use chrono::TimeDelta;

@@ -6,4 +6,4 @@ mod store;
 
 pub use self::mutation::AnnouncementMutation;
 pub use self::service::{Announced, channels_of};
-pub use self::store::{everyone_after, find};
+pub use self::store::{everyone_after, find_many};

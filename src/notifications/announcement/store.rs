@@ -18,12 +18,15 @@ pub async fn insert(tx: &Tx, row: Model) -> Result<bool, DbError> {
     Ok(was_inserted(&inserted))
 }
 
-/// An announcement by id.
+/// Announcements by id, in no order.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn find(db: &impl ConnectionTrait, id: AnnouncementId) -> Result<Option<Model>, DbError> {
-    Ok(Entity::find_by_id(id).one(db).await?)
+pub async fn find_many(
+    db: &impl ConnectionTrait,
+    ids: Vec<AnnouncementId>,
+) -> Result<Vec<Model>, DbError> {
+    Ok(Entity::find().filter(Column::Id.is_in(ids)).all(db).await?)
 }
 
 /// An announcement by its key.

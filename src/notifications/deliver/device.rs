@@ -8,7 +8,6 @@ use entity::{DeviceId, device};
 use uuid::Uuid;
 
 use super::{End, Sending, Task, postponed};
-use crate::db::DbError;
 use crate::delivery::breaker::Breaker;
 use crate::delivery::pace::Pace;
 use crate::delivery::push::{Platform, PushMessage};
@@ -28,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// Sends an SMS, if it is still wanted.
 pub async fn sms(task: Task<'_>) -> Result<Outcome, JobError> {
     let app = task.app;
-    let words = match task.notification {
+    let words = match task.found.notification {
         Some(_) => task.notified_number().await?,
         None => task.code().await?,
     };
@@ -42,10 +41,10 @@ pub async fn sms(task: Task<'_>) -> Result<Outcome, JobError> {
         .read(|db| async move { suppressions::is_number_suppressed(&db, number).await })
         .await?;
     // A code is asked for: with it the owner of the number comes back.
-    if takes_none && task.notification.is_some() {
+    if takes_none && task.found.notification.is_some() {
         return task.skip(Skip::Suppressed.word()).await;
     }
-    let id = task.delivery.id.0.to_string();
+    let id = task.found.delivery.id.0.to_string();
     let message = SmsMessage {
         id,
         to: to.clone(),
@@ -75,7 +74,7 @@ pub async fn push(task: Task<'_>) -> Result<Outcome, JobError> {
         data.insert("taskId".to_owned(), Kind::Task.encode(task.0).0);
     }
     let message = PushMessage {
-        id: task.delivery.id.0.to_string(),
+        id: task.found.delivery.id.0.to_string(),
         platform: match device.platform {
             device::Platform::Fcm => Platform::Fcm,
             device::Platform::Apns => Platform::Apns,
@@ -108,10 +107,10 @@ enum Gone<'a> {
 impl Task<'_> {
     /// The number and the words of a notification.
     async fn notified_number(self) -> Result<Result<(String, String), Skip>, JobError> {
-        let Some(row) = self.notification else {
+        let Some(row) = &self.found.notification else {
             return Ok(Err(Skip::NoPhoneNumber));
         };
-        if let Some(skip) = self.stale().await? {
+        if let Some(skip) = self.stale(row.kind) {
             return Ok(Err(skip));
         }
         let user = row.user_id;
@@ -137,7 +136,7 @@ impl Task<'_> {
 
     /// The number and the words of a code, while it is good.
     async fn code(self) -> Result<Result<(String, String), Skip>, JobError> {
-        let payload = serde_json::from_value(self.event.payload.clone());
+        let payload = serde_json::from_value(self.found.event.payload.clone());
         let Ok(PhoneCodeIssued {
             user_id, code_id, ..
         }) = payload
@@ -156,13 +155,11 @@ impl Task<'_> {
             phone.code_id == Some(code_id) && is_good
         });
         let number = phone.and_then(|phone| phone.pending_number);
-        let (Some(number), Some(recipient)) =
-            (number, message::recipient(self.app, user_id).await?)
-        else {
+        let (Some(number), Some(recipient)) = (number, self.found.recipient()) else {
             return Ok(Err(Skip::CodeGone));
         };
         let code = self.app.tokens.mail_keys().phone_code(code_id);
-        let text = message::phone_code(self.app, &recipient, &code);
+        let text = message::phone_code(self.app, recipient, &code);
         Ok(text.map(|text| (number, text)).map_err(|_| Skip::CodeGone))
     }
 
@@ -170,13 +167,13 @@ impl Task<'_> {
     async fn device(
         &self,
     ) -> Result<Result<(device::Model, &entity::notification::Model), Skip>, JobError> {
-        let Some(row) = self.notification else {
+        let Some(row) = &self.found.notification else {
             return Ok(Err(Skip::DeviceGone));
         };
-        if let Some(skip) = self.stale().await? {
+        if let Some(skip) = self.stale(row.kind) {
             return Ok(Err(skip));
         }
-        let Ok(id) = Uuid::parse_str(&self.delivery.target) else {
+        let Ok(id) = Uuid::parse_str(&self.found.delivery.target) else {
             return Ok(Err(Skip::DeviceGone));
         };
         let device = self
@@ -189,15 +186,11 @@ impl Task<'_> {
         Ok(device.map(|device| (device, row)).ok_or(Skip::DeviceGone))
     }
 
-    async fn stale(self) -> Result<Option<Skip>, DbError> {
-        let Some(row) = self.notification else {
-            return Ok(None);
-        };
-        if message::recipient(self.app, row.user_id).await?.is_none() {
-            return Ok(Some(Skip::AccountInactive));
+    fn stale(&self, kind: Type) -> Option<Skip> {
+        if self.found.recipient().is_none() {
+            return Some(Skip::AccountInactive);
         }
-        let told = message::still_told(self.app, self.event, row.kind, row.user_id, false).await?;
-        Ok(told.err())
+        self.found.unwanted(kind, false)
     }
 
     /// Tries to send, when the vendor deals with us and it is this one's turn.
@@ -228,7 +221,7 @@ impl Task<'_> {
         match send.await {
             Sending::Sent { detail, id } => {
                 pass.works();
-                self.end(End::sent(driver, id, detail)).await
+                self.sent(driver, id, detail).await
             }
             Sending::Skipped { reason } => self.skip(&reason).await,
             Sending::Rejected { reason } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use entity::{delivery, event};
 
-use super::{End, Sending, Task, postponed};
+use super::{End, Sending, Task, postponed, together};
 use crate::app::App;
 use crate::delivery::EmailMessage;
 use crate::failpoint::{self, Point};
@@ -15,13 +15,8 @@ use crate::notifications::store;
 
 /// Sends a mail, if it is still wanted.
 pub async fn send(task: Task<'_>) -> Result<Outcome, JobError> {
-    let Task {
-        app,
-        delivery,
-        event,
-        ..
-    } = task;
-    match message::compose(app, delivery, event, task.notification).await {
+    let Task { app, found, .. } = task;
+    match message::compose(app, found).await {
         Ok(Decision::Skip(reason)) => task.skip(reason.word()).await,
         Ok(Decision::Send {
             to_name,
@@ -31,8 +26,8 @@ pub async fn send(task: Task<'_>) -> Result<Outcome, JobError> {
             ..
         }) => {
             let message = EmailMessage {
-                message_id: message_id(app, delivery, event),
-                date: event.occurred_at,
+                message_id: message_id(app, &found.delivery, &found.event),
+                date: found.event.occurred_at,
                 to_name,
                 to_address,
                 subject: words.subject,
@@ -77,7 +72,7 @@ impl Task<'_> {
         match sent {
             Sending::Sent { detail, id } => {
                 pass.works();
-                self.end(End::sent(app.mail.driver(), id, detail)).await
+                self.sent(app.mail.driver(), id, detail).await
             }
             Sending::Skipped { reason } => self.skip(&reason).await,
             Sending::Rejected { reason } => {
@@ -104,8 +99,8 @@ impl Task<'_> {
     /// mail.
     async fn kept(self, message: EmailMessage) -> Result<EmailMessage, JobError> {
         let keys = self.app.tokens.mail_keys();
-        let place = &format!("deliveries.message:{}", self.delivery.id.0);
-        let before = self.delivery.message.as_deref();
+        let place = &format!("deliveries.message:{}", self.found.delivery.id.0);
+        let before = self.found.delivery.message.as_deref();
         let kept: Option<EmailMessage> = before
             .and_then(|sealed| keys.open(place, sealed))
             .and_then(|json| serde_json::from_slice(&json).ok());
@@ -116,19 +111,25 @@ impl Task<'_> {
         let sealed = serde_json::to_vec(&message)
             .ok()
             .and_then(|json| keys.seal(place, &json).ok());
-        let sealed = &sealed;
-        let is_kept = (self.app.db)
-            .write(|tx| async move {
-                store::keep_message(&tx, self.delivery.id, before, sealed.clone()).await
-            })
-            .await?;
+        let id = self.found.delivery.id;
+        let is_kept = match before {
+            None => together::keep(self.app, (id, sealed)).await?,
+            Some(before) => {
+                let sealed = &sealed;
+                (self.app.db)
+                    .write(|tx| async move {
+                        store::keep_again(&tx, id, before, sealed.clone()).await
+                    })
+                    .await?
+            }
+        };
         // Another worker keeps its own, so it has the job.
         is_kept.then_some(message).ok_or(JobError::LeaseLost)
     }
 
     /// Tries again, until it has failed for too long.
     async fn retry(self, after: Option<Duration>, reason: String) -> Result<Outcome, JobError> {
-        let id = self.delivery.id;
+        let id = self.found.delivery.id;
         let hours = self.app.settings.mail.give_up_hours;
         let most = TimeDelta::try_hours(i64::try_from(hours).unwrap_or(i64::MAX));
         let first = (self.app.db)
@@ -136,7 +137,7 @@ impl Task<'_> {
             .await?;
         // Who had it begin anew wants it tried for as long again, and what the mail server refuses to
         // everybody is no failure of this one.
-        let anew = self.claimed.job.retried_at.max(self.delivery.held_at);
+        let anew = self.claimed.job.retried_at.max(self.found.delivery.held_at);
         let since = first.map_or(self.started_at, |first| {
             anew.map_or(first, |it| it.max(first))
         });

@@ -3,17 +3,21 @@
 
 mod device;
 mod email;
+mod together;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use entity::delivery::{self, Channel, State};
-use entity::{Timestamp, attempt, event, notification, notified};
+use entity::delivery::{Channel, State};
+use entity::{Timestamp, attempt, notified};
 use sea_orm::ActiveEnum;
 
-use super::message::Skip;
+pub use self::together::Rounds;
+use super::message::{Found, Skip};
 use super::service::{DeliverPayload, bury, payload};
 use super::settings::{self, Answer, Notice, Reason, Recipient, decide, holds, quiet_until};
-use super::{inbox, store, suppressions, webhook};
+use super::store::together::Taken;
+use super::{store, suppressions, webhook};
 use crate::app::App;
 use crate::db::{DbError, Tx};
 use crate::delivery::Outcome as Sending;
@@ -23,44 +27,30 @@ use crate::jobs::{self, Claimed, JobError, Outcome};
 ///
 /// # Errors
 /// When the database failed or the lease was lost: nothing is written then.
-pub async fn deliver(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
+pub async fn deliver(app: &App, claimed: &Arc<Claimed>) -> Result<Outcome, JobError> {
     let Some(DeliverPayload { delivery_id }) = payload(claimed) else {
         return bury(app, claimed, "the payload cannot be read").await;
     };
-    let found = app
-        .db
-        .read(|db| async move {
-            let Some((delivery, event)) = store::find_delivery(&db, delivery_id).await? else {
-                return Ok(None);
-            };
-            let notification = match delivery.notification_id {
-                Some(id) => inbox::find(&db, id).await?,
-                None => None,
-            };
-            Ok::<_, DbError>(Some((delivery, event, notification)))
-        })
-        .await?;
-    let Some((delivery, event, notification)) = found else {
+    let Some(found) = together::find(app, delivery_id).await? else {
         return bury(app, claimed, "the delivery is gone").await;
     };
+    let delivery = &found.delivery;
     if !State::OPEN.contains(&delivery.state) {
         return Ok(Outcome::Done);
     }
     if delivery.channel == Channel::Webhook {
-        return webhook::deliver(app, claimed, &delivery).await;
+        return webhook::deliver(app, claimed, delivery).await;
     }
     let task = Task {
         app,
         claimed,
-        delivery: &delivery,
-        event: &event,
-        notification: notification.as_ref(),
+        found: &found,
         started_at: app.db.clock().now(),
     };
-    if delivery.notification_id.is_some() && notification.is_none() {
+    if delivery.notification_id.is_some() && found.notification.is_none() {
         return task.skip(Skip::Expired.word()).await;
     }
-    match task.gate().await? {
+    match task.gate() {
         Gate::Open => {}
         Gate::Closed(reason) => return task.skip(reason).await,
         Gate::Until(at) => return task.wait_until(at).await,
@@ -77,10 +67,8 @@ pub async fn deliver(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> 
 #[derive(Clone, Copy)]
 struct Task<'a> {
     app: &'a App,
-    claimed: &'a Claimed,
-    delivery: &'a delivery::Model,
-    event: &'a event::Model,
-    notification: Option<&'a notification::Model>,
+    claimed: &'a Arc<Claimed>,
+    found: &'a Found,
     started_at: Timestamp,
 }
 
@@ -91,14 +79,12 @@ enum Gate {
     Until(Timestamp),
 }
 
-/// How a delivery ends.
+/// How a delivery ends that the next system has not taken.
 struct End<'a> {
     state: State,
     reason: Option<&'a str>,
     /// The try that did it, and what was said.
     attempt: Option<(attempt::Outcome, Option<String>)>,
-    /// What the driver calls itself, and the message.
-    sent: Option<(&'static str, Option<String>)>,
     /// The address that takes nothing.
     suppress: Option<&'a str>,
     /// The device that is gone.
@@ -112,7 +98,6 @@ impl<'a> End<'a> {
             state: State::Failed,
             reason: Some(reason),
             attempt: None,
-            sent: None,
             suppress: None,
             invalid: None,
         }
@@ -125,49 +110,31 @@ impl<'a> End<'a> {
             ..self
         }
     }
-
-    /// The next system has it.
-    fn sent(driver: &'static str, id: Option<String>, detail: Option<String>) -> Self {
-        Self {
-            state: State::Sent,
-            reason: None,
-            attempt: Some((attempt::Outcome::Sent, detail)),
-            sent: Some((driver, id)),
-            suppress: None,
-            invalid: None,
-        }
-    }
 }
 
 impl Task<'_> {
     /// Asks the recipient's settings once more: they may be others than when the delivery was made.
-    async fn gate(self) -> Result<Gate, DbError> {
-        let (Some(row), Some(channel)) = (self.notification, channel(self.delivery.channel)) else {
-            return Ok(Gate::Open);
+    fn gate(self) -> Gate {
+        let found = self.found;
+        let Some(row) = &found.notification else {
+            return Gate::Open;
+        };
+        let Some(channel) = channel(found.delivery.channel) else {
+            return Gate::Open;
         };
         let now = self.started_at;
         if row.expires_at.is_some_and(|at| at <= now) {
-            return Ok(Gate::Closed(Skip::Expired.word()));
+            return Gate::Closed(Skip::Expired.word());
         }
         // What is urgent is told whatever is set.
         if !holds(row.category, row.priority, channel) {
-            return Ok(Gate::Open);
+            return Gate::Open;
         }
-        let user_id = row.user_id;
-        let (user, mut wishes) = self
-            .app
-            .db
-            .read(|db| async move {
-                let user = crate::accounts::find(&db, user_id).await?;
-                let wishes = settings::wishes(&db, vec![user_id]).await?;
-                Ok::<_, DbError>((user, wishes))
-            })
-            .await?;
-        let Some(user) = user else {
-            return Ok(Gate::Closed(Skip::AccountInactive.word()));
+        let Some(user) = &found.user else {
+            return Gate::Closed(Skip::AccountInactive.word());
         };
-        let Some(wishes) = wishes.remove(&user_id) else {
-            return Ok(Gate::Open);
+        let Some(wishes) = &found.wishes else {
+            return Gate::Open;
         };
         let notice = Notice {
             kind: row.kind,
@@ -185,16 +152,15 @@ impl Task<'_> {
         if let Some((_, Answer::No(reason))) = answer
             && reason != Reason::NotAskedFor
         {
-            return Ok(Gate::Closed(reason.word()));
+            return Gate::Closed(reason.word());
         }
-        Ok(quiet_until(&wishes.quiet, settings::zone_of(&user), now)
-            .map_or(Gate::Open, Gate::Until))
+        quiet_until(&wishes.quiet, settings::zone_of(user), now).map_or(Gate::Open, Gate::Until)
     }
 
     /// Waits for the end of quiet hours. The job is the only timer: when its time comes, all is asked
     /// anew.
     async fn wait_until(self, at: Timestamp) -> Result<Outcome, JobError> {
-        let (id, claimed) = (self.delivery.id, self.claimed);
+        let (id, claimed) = (self.found.delivery.id, self.claimed);
         self.app
             .db
             .write(|tx| async move {
@@ -220,9 +186,7 @@ impl Task<'_> {
             .db
             .write(|tx| async move { self.write_end(&tx, end).await })
             .await?;
-        let (channel, state) = (self.delivery.channel.to_value(), end.state.to_value());
-        tracing::info!(delivery = %self.delivery.id.0, channel, state, reason = end.reason, "delivery settled");
-        metrics::counter!("deliveries_total", "channel" => channel, "state" => state).increment(1);
+        self.tell(end.state, end.reason);
         Ok(if end.state == State::Failed {
             Outcome::Buried
         } else {
@@ -230,8 +194,34 @@ impl Task<'_> {
         })
     }
 
+    /// Ends a delivery that the next system has taken, and its job.
+    async fn sent(
+        self,
+        driver: &'static str,
+        provider_id: Option<String>,
+        detail: Option<String>,
+    ) -> Result<Outcome, JobError> {
+        let taken = Taken {
+            id: self.found.delivery.id,
+            driver,
+            provider_id,
+            detail,
+            started_at: self.started_at,
+        };
+        together::note_sent(self.app, self.claimed, taken).await?;
+        self.tell(State::Sent, None);
+        Ok(Outcome::Finished)
+    }
+
+    fn tell(self, state: State, reason: Option<&str>) {
+        let delivery = &self.found.delivery;
+        let (channel, state) = (delivery.channel.to_value(), state.to_value());
+        tracing::info!(delivery = %delivery.id.0, channel, state, reason, "delivery settled");
+        metrics::counter!("deliveries_total", "channel" => channel, "state" => state).increment(1);
+    }
+
     async fn write_end(self, tx: &Tx, end: &End<'_>) -> Result<(), JobError> {
-        let delivery = self.delivery;
+        let delivery = &self.found.delivery;
         if let Some((outcome, detail)) = &end.attempt {
             let (id, detail) = (delivery.id, detail.clone());
             store::insert_attempt(tx, id, *outcome, detail, self.started_at).await?;
@@ -243,9 +233,6 @@ impl Task<'_> {
         if let Some(device) = end.invalid {
             super::address::invalidate(tx, device).await?;
         }
-        if let Some((driver, id)) = &end.sent {
-            store::note_sent(tx, delivery.id, driver, id.as_deref()).await?;
-        }
         store::settle_delivery(tx, delivery.id, end.state, end.reason).await?;
         if end.state == State::Failed {
             jobs::bury(tx, self.claimed, reason).await
@@ -256,7 +243,7 @@ impl Task<'_> {
 
     /// Notes that the next system is being given it.
     async fn note_sending(self) -> Result<(), DbError> {
-        let id = self.delivery.id;
+        let id = self.found.delivery.id;
         self.app
             .db
             .write(|tx| async move { store::note_sending(&tx, id).await })
@@ -265,7 +252,7 @@ impl Task<'_> {
 
     /// Notes a try that is not the last.
     async fn note_retry(self, said: &str) -> Result<(), JobError> {
-        let id = self.delivery.id;
+        let id = self.found.delivery.id;
         self.app
             .db
             .write(|tx| async move {
@@ -285,7 +272,7 @@ impl Task<'_> {
     async fn hold(self, wait: Duration, reason: &str) -> Result<Outcome, JobError> {
         self.app
             .db
-            .write(|tx| async move { store::note_held(&tx, self.delivery.id).await })
+            .write(|tx| async move { store::note_held(&tx, self.found.delivery.id).await })
             .await?;
         let jitter = rand::random_range(Duration::ZERO..=wait);
         Ok(postponed(wait + jitter, reason))

@@ -11,7 +11,7 @@ pub use self::api::{
     NotificationQuery, NotificationType, find_notifications,
 };
 pub use self::mutation::NotificationMutation;
-pub use self::store::{NewNotification, find, insert, prune};
+pub use self::store::{NewNotification, find_many, insert, prune};
 pub use self::subscription::NotificationSubscription;
 
 /// The name of the stream of what a user is told.

@@ -9,7 +9,7 @@ use sea_orm::{
     QuerySelect, Select, Set,
 };
 
-use crate::db::{DbError, Tx, new_id};
+use crate::db::{DbError, Tx, new_id, padded};
 use crate::graphql::Page;
 
 /// What one person is to be told.
@@ -90,12 +90,16 @@ pub async fn insert(tx: &Tx, new: Vec<NewNotification>) -> Result<Vec<Model>, Db
     }
 }
 
-/// A notification by id.
+/// Notifications by id, in no order.
 ///
 /// # Errors
 /// The database's failure.
-pub async fn find(db: &impl ConnectionTrait, id: NotificationId) -> Result<Option<Model>, DbError> {
-    Ok(Entity::find_by_id(id).one(db).await?)
+pub async fn find_many(
+    db: &impl ConnectionTrait,
+    ids: Vec<NotificationId>,
+) -> Result<Vec<Model>, DbError> {
+    let query = Entity::find().filter(Column::Id.is_in(padded(ids)));
+    Ok(query.all(db).await?)
 }
 
 /// What a person was told of an event.

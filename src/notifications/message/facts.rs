@@ -1,5 +1,7 @@
 //! What an event is about, read once for all who are told of it.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono::NaiveDate;
 use entity::task::Priority;
 use entity::{
@@ -24,7 +26,7 @@ use crate::tasks::{comment as comments, project as projects, task as tasks};
 const EXCERPT_CHARS: usize = 2_000;
 
 /// What payloads say that messages need. What an event does not have stays empty.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Payload {
     /// Who is to be told, as the domain computed it.
@@ -71,7 +73,7 @@ impl Payload {
 }
 
 /// What an event is about, as it is now.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// What the event says.
     pub payload: Payload,
@@ -88,42 +90,46 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them: a statement each, and only those there are.
+    /// Reads them of each of these events, in the same order: a statement for each kind of thing there is. Gives back
+    /// the accounts of those who did it, and of `people` as well, who are read with them.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn read(db: &impl ConnectionTrait, event: &event::Model) -> Result<Self, DbError> {
-        let payload = Payload::of(event);
-        let actor = match event.actor_id {
-            Some(actor) => accounts::find(db, actor).await?,
-            None => None,
-        };
-        let task = match payload.task_id {
-            Some(id) => tasks::find(db, id).await?,
-            None => None,
-        };
-        let project = payload.project_id.into_iter().collect::<Vec<_>>();
-        let project = if project.is_empty() {
-            None
-        } else {
-            projects::find_many(db, project).await?.pop()
-        };
-        let comment = match payload.comment_id {
-            Some(id) => comments::find(db, id).await?,
-            None => None,
-        };
-        let announcement = match payload.announcement_id {
-            Some(id) => announcements::find(db, id).await?,
-            None => None,
-        };
-        Ok(Self {
+    pub async fn read(
+        db: &impl ConnectionTrait,
+        events: &[&event::Model],
+        people: impl IntoIterator<Item = UserId>,
+    ) -> Result<(Vec<Self>, HashMap<UserId, user::Model>), DbError> {
+        let payloads: Vec<_> = events.iter().map(|event| Payload::of(event)).collect();
+        let actors = events.iter().filter_map(|event| event.actor_id);
+        let users = found(actors.chain(people), |ids| accounts::find_many(db, ids)).await?;
+        let ids = payloads.iter().filter_map(|payload| payload.task_id);
+        let tasks = found(ids, |ids| tasks::find_many(db, ids)).await?;
+        let ids = payloads.iter().filter_map(|payload| payload.project_id);
+        let projects = found(ids, |ids| projects::find_many(db, ids)).await?;
+        let ids = payloads.iter().filter_map(|payload| payload.comment_id);
+        let comments = found(ids, |ids| comments::find_many(db, ids)).await?;
+        let ids = payloads
+            .iter()
+            .filter_map(|payload| payload.announcement_id);
+        let announcements = found(ids, |ids| announcements::find_many(db, ids)).await?;
+        let users: HashMap<_, _> = users.into_iter().map(|it| (it.id, it)).collect();
+        let tasks: HashMap<_, _> = tasks.into_iter().map(|it| (it.id, it)).collect();
+        let projects: HashMap<_, _> = projects.into_iter().map(|it| (it.id, it)).collect();
+        let comments: HashMap<_, _> = comments.into_iter().map(|it| (it.id, it)).collect();
+        let announcements: HashMap<_, _> =
+            announcements.into_iter().map(|it| (it.id, it)).collect();
+        let facts = events.iter().zip(payloads).map(|(event, payload)| Self {
+            actor: event.actor_id.and_then(|id| users.get(&id).cloned()),
+            task: payload.task_id.and_then(|id| tasks.get(&id).cloned()),
+            project: payload.project_id.and_then(|id| projects.get(&id).cloned()),
+            comment: payload.comment_id.and_then(|id| comments.get(&id).cloned()),
+            announcement: payload
+                .announcement_id
+                .and_then(|id| announcements.get(&id).cloned()),
             payload,
-            actor,
-            task,
-            project,
-            comment,
-            announcement,
-        })
+        });
+        Ok((facts.collect(), users))
     }
 
     /// What fills the blanks of a message about them.
@@ -161,6 +167,21 @@ impl Facts {
             "unsubscribe_url": unsubscribe,
         })
     }
+}
+
+/// The rows with these ids. When there are none, nobody is asked.
+pub(super) async fn found<K: Ord, V, F>(
+    ids: impl IntoIterator<Item = K>,
+    find: impl FnOnce(Vec<K>) -> F,
+) -> Result<Vec<V>, DbError>
+where
+    F: Future<Output = Result<Vec<V>, DbError>>,
+{
+    let ids: BTreeSet<K> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    find(ids.into_iter().collect()).await
 }
 
 /// A point in time, told in the reader's zone, or a day, which is the same everywhere.

@@ -2,25 +2,24 @@
 
 mod account;
 mod facts;
+mod found;
 mod notice;
 
-use std::collections::BTreeSet;
-
 use entity::notified::{Channel, Type};
-use entity::{UserId, delivery, event, notification, user};
+use entity::{event, notification, user};
 use sea_orm::ActiveEnum;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 pub use self::facts::{Facts, Payload};
+pub use self::found::{Found, find};
 pub use self::notice::Standing;
 use super::address::PHONE_CODE_MINUTES;
 use super::settings::{Subject, holds};
 use super::suppressions::is_suppressed;
 use super::templates::{Reader, Rendered};
 use super::unsubscribe::Unsubscription;
-use crate::accounts;
 use crate::app::App;
 use crate::auth::events::{EmailChanged, PasswordChanged, SessionReused, TokenIssued};
 use crate::db::DbError;
@@ -132,22 +131,18 @@ pub enum ComposeError {
     Broken(String),
 }
 
-/// Looks once more whether a mail is wanted, and finds its words.
-pub async fn compose(
-    app: &App,
-    delivery: &delivery::Model,
-    event: &event::Model,
-    notification: Option<&notification::Model>,
-) -> Result<Decision, ComposeError> {
-    let Some(recipient) = recipient(app, delivery.recipient_id).await? else {
+/// Looks whether a mail is still wanted, and finds its words.
+pub async fn compose(app: &App, found: &Found) -> Result<Decision, ComposeError> {
+    let Some(recipient) = found.recipient() else {
         return Ok(Decision::Skip(Skip::AccountInactive));
     };
+    let event = &found.event;
     let decision = match event.topic.as_str() {
-        TokenIssued::TOPIC => account::token_issued(app, event, recipient).await,
-        EmailChanged::TOPIC => account::email_changed(app, event, recipient).await,
-        PasswordChanged::TOPIC => account::password_changed(app, event, recipient),
-        SessionReused::TOPIC => account::session_reused(app, recipient),
-        _ => noticed(app, event, notification, recipient).await,
+        TokenIssued::TOPIC => account::token_issued(app, event, recipient.clone()).await,
+        EmailChanged::TOPIC => account::email_changed(app, event, recipient.clone()).await,
+        PasswordChanged::TOPIC => account::password_changed(app, event, recipient.clone()),
+        SessionReused::TOPIC => account::session_reused(app, recipient.clone()),
+        _ => noticed(app, found, recipient),
     }?;
     if let Decision::Send {
         to_address,
@@ -155,10 +150,14 @@ pub async fn compose(
         ..
     } = &decision
     {
-        let takes_none = app
-            .db
-            .read(|db| async move { is_suppressed(&db, to_address).await })
-            .await?;
+        // Some go to another address than the one of now.
+        let takes_none = if recipient.email.as_ref() == Some(to_address) {
+            found.takes_no_mail
+        } else {
+            app.db
+                .read(|db| async move { is_suppressed(&db, to_address).await })
+                .await?
+        };
         if takes_none {
             return Ok(Decision::Skip(Skip::Suppressed));
         }
@@ -166,52 +165,9 @@ pub async fn compose(
     Ok(decision)
 }
 
-/// Who gets a message, if they may still sign in.
-///
-/// # Errors
-/// The database's failure.
-pub async fn recipient(app: &App, id: UserId) -> Result<Option<user::Model>, DbError> {
-    let user = app
-        .db
-        .read(|db| async move { accounts::find(&db, id).await })
-        .await?;
-    Ok(user.filter(|user| user.status == user::Status::Active))
-}
-
-/// Looks once more whether a notification is of use to its recipient. Answers what it is about. `is_new`
-/// when it is to be said in new words, of the task as it is now.
-///
-/// # Errors
-/// The database's failure.
-pub async fn still_told(
-    app: &App,
-    event: &event::Model,
-    kind: Type,
-    recipient: UserId,
-    is_new: bool,
-) -> Result<Result<Facts, Skip>, DbError> {
-    app.db
-        .read(|db| async move {
-            let facts = Facts::read(&db, event).await?;
-            let standing = Standing::read(&db, &facts, &BTreeSet::from([recipient])).await?;
-            let stale = standing.stale(&facts, kind, recipient);
-            // What was written then may be said; what is there now may not.
-            let hidden = is_new && !standing.sees(&facts, recipient);
-            Ok(match stale.or(hidden.then_some(Skip::Hidden)) {
-                Some(skip) => Err(skip),
-                None => Ok(facts),
-            })
-        })
-        .await
-}
-
 /// The mail of a notification.
-async fn noticed(
-    app: &App,
-    event: &event::Model,
-    notification: Option<&notification::Model>,
-    recipient: user::Model,
-) -> Result<Decision, ComposeError> {
+fn noticed(app: &App, found: &Found, recipient: &user::Model) -> Result<Decision, ComposeError> {
+    let (event, notification) = (&found.event, found.notification.as_ref());
     let kind = match notification {
         Some(notification) => notification.kind,
         // Written by a version that had no notifications.
@@ -223,19 +179,20 @@ async fn noticed(
             )));
         }
     };
-    let to_address = match own_address(app, &recipient) {
+    let to_address = match own_address(app, recipient) {
         Ok(address) => address,
         Err(reason) => return Ok(Decision::Skip(reason)),
     };
-    let facts = match still_told(app, event, kind, recipient.id, true).await? {
-        Ok(facts) => facts,
-        Err(reason) => return Ok(Decision::Skip(reason)),
-    };
+    if let Some(reason) = found.unwanted(kind, true) {
+        return Ok(Decision::Skip(reason));
+    }
     let unsubscribe = notification.and_then(|it| unsubscribe_link(app, it));
-    let blanks = facts.blanks(app, &recipient.name, unsubscribe.as_deref());
+    let blanks = found
+        .facts
+        .blanks(app, &recipient.name, unsubscribe.as_deref());
     Ok(Decision::Send {
-        words: rendered(app, &kind.to_value(), &recipient, &blanks)?,
-        to_name: recipient.name,
+        words: rendered(app, &kind.to_value(), recipient, &blanks)?,
+        to_name: recipient.name.clone(),
         to_address,
         unsubscribe,
         proves_address: false,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use entity::UserId;
 use entity::notified::Type;
+use entity::{TaskId, UserId, task};
 use sea_orm::ConnectionTrait;
 
 use super::Skip;
@@ -11,29 +11,30 @@ use super::facts::Facts;
 use crate::db::DbError;
 use crate::tasks::watcher::{self, Audience};
 
-/// What some people are to what an event is about.
+/// What some people are to what events are about.
 #[derive(Debug, Default)]
 pub struct Standing {
-    muted: HashSet<UserId>,
+    muted: HashSet<(TaskId, UserId)>,
     audience: Audience,
 }
 
 impl Standing {
-    /// Looks these people up: a handful of statements, however many they are.
+    /// Looks these people up, for these tasks: a handful of statements, however many they are.
     ///
     /// # Errors
     /// The database's failure.
     pub async fn read(
         db: &impl ConnectionTrait,
-        facts: &Facts,
+        tasks: &[&task::Model],
         people: &BTreeSet<UserId>,
     ) -> Result<Self, DbError> {
-        let Some(task) = &facts.task else {
+        if tasks.is_empty() {
             return Ok(Self::default());
-        };
+        }
+        let ids = tasks.iter().map(|task| task.id).collect();
         Ok(Self {
-            muted: watcher::who_muted(db, task.id).await?,
-            audience: Audience::load(db, &[task], people).await?,
+            muted: watcher::who_muted(db, ids).await?,
+            audience: Audience::load(db, tasks, people).await?,
         })
     }
 
@@ -62,7 +63,7 @@ impl Standing {
             Type::TaskUnassigned if is_theirs => return Some(Skip::Reassigned),
             _ => {}
         }
-        if self.muted.contains(&user) {
+        if self.muted.contains(&(task.id, user)) {
             return Some(Skip::Muted);
         }
         // Whose it was may not see it any more because it is not theirs any more.

@@ -10,4 +10,4 @@ mod store;
 pub use self::api::{Comment, CommentConnection, Loaders, comments_of, find_comments};
 pub use self::events::{CommentCreated, CommentDeleted, CommentUpdated};
 pub use self::mutation::CommentMutation;
-pub use self::store::{find, mentioned};
+pub use self::store::{find, find_many, mentioned};

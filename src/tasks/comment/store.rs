@@ -64,6 +64,9 @@ pub async fn lock(tx: &Tx, id: CommentId) -> Result<Option<Model>, DbError> {
 }
 
 /// Comments by id, whoever asks.
+///
+/// # Errors
+/// The database's failure.
 pub async fn find_many(
     db: &impl ConnectionTrait,
     ids: Vec<CommentId>,

@@ -37,7 +37,7 @@ pub use self::service::empty_trash;
 pub(super) use self::service::{
     allow, description_problems, input_hash, is_disabled, key_problems, no_account, problem, refuse,
 };
-pub use self::store::find;
+pub use self::store::{find, find_many};
 pub(super) use self::store::{find_all_visible, find_visible, lock};
 pub use self::subscription::{TaskSubscription, to_the_first_error};
 pub use self::subscription_changes::TaskChangeSubscription;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use super::order::Sort;
 use crate::db::line::{self, Line};
-use crate::db::{DbError, Tx, keyset};
+use crate::db::{DbError, Tx, keyset, padded};
 use crate::graphql::CursorTime;
 
 /// Which tasks a list has.
@@ -214,6 +214,14 @@ pub fn field_by_name(name: &str) -> Option<task_history::Field> {
 /// The database's failure.
 pub async fn find(db: &impl ConnectionTrait, id: TaskId) -> Result<Option<Model>, DbError> {
     Ok(Entity::find_by_id(id).one(db).await?)
+}
+
+/// Tasks by id, whoever asks, also deleted ones.
+///
+/// # Errors
+/// The database's failure.
+pub async fn find_many(db: &impl ConnectionTrait, ids: Vec<TaskId>) -> Result<Vec<Model>, DbError> {
+    read(db, Entity::find().filter(Column::Id.is_in(padded(ids)))).await
 }
 
 /// A task, if the viewer may see it.

@@ -10,7 +10,7 @@ use sea_orm::{
     QueryTrait,
 };
 
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Tx, padded};
 use crate::tasks::slice::{Rows, Slices};
 
 /// The rows of these tasks, also of those who want to hear nothing.
@@ -84,20 +84,23 @@ pub async fn remove(tx: &Tx, task: TaskId, user: UserId) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Who wants to hear nothing of a task.
+/// Who wants to hear nothing of which of these tasks.
 ///
 /// # Errors
 /// The database's failure.
 pub async fn who_muted(
     db: &impl ConnectionTrait,
-    task: TaskId,
-) -> Result<HashSet<UserId>, DbError> {
+    tasks: Vec<TaskId>,
+) -> Result<HashSet<(TaskId, UserId)>, DbError> {
     let rows = Entity::find()
-        .filter(Column::TaskId.eq(task))
+        .filter(Column::TaskId.is_in(padded(tasks)))
         .filter(Column::Muted.eq(true))
         .all(db)
         .await?;
-    Ok(rows.into_iter().map(|row| row.user_id).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.task_id, row.user_id))
+        .collect())
 }
 
 /// Whether somebody has muted those of these tasks that they follow or have muted.

@@ -319,7 +319,7 @@ async fn a_worker_that_is_kept_busy_by_hints_still_takes_jobs_of_vanished_ones_b
 async fn what_is_done_makes_room_for_as_many_others_and_is_written_down_together(
     #[values(Embedded, Full)] mode: Mode,
 ) {
-    const JOBS: usize = 64;
+    const JOBS: usize = 256;
     let app = TestApp::start(mode).await;
     let jobs = (0..JOBS).map(|number| NewJob {
         queue: jobs::DEFAULT_QUEUE,
@@ -353,7 +353,7 @@ async fn what_is_done_makes_room_for_as_many_others_and_is_written_down_together
     let statements = app.app.db.statements() - before;
     assert!(
         statements <= JOBS as u64 / 2,
-        "{statements} statements for {JOBS} jobs, of which 16 are taken at a time"
+        "{statements} statements for {JOBS} jobs, of which 64 are taken at a time"
     );
     let rows = job::Entity::find().all(&app.sql().await).await.unwrap();
     assert_eq!(rows.len(), JOBS);

@@ -13,7 +13,7 @@ pub fn runners(app: &App) -> [Runner; 3] {
     [
         runner(app),
         runner(app).on(SINK_QUEUE, few),
-        runner(app).on(WEBHOOK_QUEUE, app.settings.jobs.concurrency),
+        runner(app).on(WEBHOOK_QUEUE, few),
     ]
 }
 
@@ -38,7 +38,7 @@ pub fn runner(app: &App) -> Runner {
     .telling(buried)
 }
 
-async fn handle(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
+async fn handle(app: &App, claimed: &Arc<Claimed>) -> Result<Outcome, JobError> {
     match claimed.job.kind.as_str() {
         notifications::DISPATCH => notifications::dispatch(app, claimed).await,
         notifications::DELIVER => notifications::deliver(app, claimed).await,

@@ -36,7 +36,7 @@ impl<Q, A> fmt::Debug for Together<Q, A> {
 }
 
 impl<Q: Clone + Send + 'static, A: Send + 'static> Together<Q, A> {
-    /// Asks. `round` is given what several ask, and answers each in the same order. When it fails, each of them
+    /// Asks. `round` is given `with` and what several ask, and answers each in the same order. When it fails, each of them
     /// asks again alone: what is wrong with one is no other's failure, and each hears its own. None when there is
     /// no answer.
     ///
@@ -44,9 +44,11 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Together<Q, A> {
     ///
     /// # Errors
     /// What a round for this question alone answered.
-    pub async fn ask<E: 'static, F, R>(&self, question: Q, round: F) -> Result<Option<A>, E>
+    pub async fn ask<C, E, F, R>(&self, with: &C, question: Q, round: F) -> Result<Option<A>, E>
     where
-        F: Fn(Vec<Q>) -> R + Clone + Send + Sync + 'static,
+        C: Clone + Send + Sync + 'static,
+        E: 'static,
+        F: Fn(C, Vec<Q>) -> R + Copy + Send + Sync + 'static,
         R: Future<Output = Result<Vec<A>, E>> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
@@ -56,19 +58,20 @@ impl<Q: Clone + Send + 'static, A: Send + 'static> Together<Q, A> {
             !std::mem::replace(&mut waiting.is_busy, true)
         };
         if is_first {
-            tokio::spawn(rounds(self.0.clone(), round.clone()));
+            tokio::spawn(rounds(self.0.clone(), with.clone(), round));
         }
         match told.await {
             Ok(answer) => Ok(Some(answer)),
-            Err(_) => Ok(round(vec![question]).await?.pop()),
+            Err(_) => Ok(round(with.clone(), vec![question]).await?.pop()),
         }
     }
 }
 
 /// Goes on until nobody waits.
-async fn rounds<Q, A, E, F, R>(waiting: Arc<Mutex<Waiting<Q, A>>>, round: F)
+async fn rounds<C, Q, A, E, F, R>(waiting: Arc<Mutex<Waiting<Q, A>>>, with: C, round: F)
 where
-    F: Fn(Vec<Q>) -> R,
+    C: Clone,
+    F: Fn(C, Vec<Q>) -> R,
     R: Future<Output = Result<Vec<A>, E>>,
 {
     loop {
@@ -87,7 +90,8 @@ where
         };
         let (questions, tell): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
         // A panic is a failure, and not the end of all rounds.
-        let answers = AssertUnwindSafe(async { round(questions).await }).catch_unwind();
+        let answers =
+            AssertUnwindSafe(async { round(with.clone(), questions).await }).catch_unwind();
         let answers = match answers.await {
             Ok(Ok(answers)) => answers,
             Ok(Err(_)) | Err(_) => Vec::new(),
@@ -115,14 +119,11 @@ mod tests {
     #[tokio::test]
     async fn who_asks_while_a_round_is_under_way_is_answered_by_the_next() {
         let (together, rounds) = (Together::default(), Arc::new(AtomicUsize::new(0)));
-        let asked = (0..3 * MOST).map(|number| {
-            let rounds = rounds.clone();
-            together.ask(number, move |numbers: Vec<usize>| {
-                rounds.fetch_add(1, Ordering::Relaxed);
-                let doubled = numbers.into_iter().map(|number| 2 * number).collect();
-                async { Ok::<Vec<usize>, ()>(doubled) }
-            })
-        });
+        let doubled = |rounds: Arc<AtomicUsize>, numbers: Vec<usize>| async move {
+            rounds.fetch_add(1, Ordering::Relaxed);
+            Ok::<Vec<usize>, ()>(numbers.into_iter().map(|number| 2 * number).collect())
+        };
+        let asked = (0..3 * MOST).map(|number| together.ask(&rounds, number, doubled));
         for (number, answer) in join_all(asked).await.into_iter().enumerate() {
             assert_eq!(answer, Ok(Some(2 * number)));
         }
@@ -132,18 +133,17 @@ mod tests {
     #[tokio::test]
     async fn what_is_wrong_with_one_is_no_others_failure() {
         let together = Together::default();
-        let ask = |number: u32| {
-            together.ask(number, |numbers: Vec<u32>| async move {
-                assert!(
-                    numbers.len() == 1 || !numbers.contains(&7),
-                    "this panic belongs to the test"
-                );
-                if numbers.contains(&8) {
-                    return Err("eight");
-                }
-                Ok(numbers)
-            })
+        let round = |(), numbers: Vec<u32>| async move {
+            assert!(
+                numbers.len() == 1 || !numbers.contains(&7),
+                "this panic belongs to the test"
+            );
+            if numbers.contains(&8) {
+                return Err("eight");
+            }
+            Ok(numbers)
         };
+        let ask = |number| together.ask(&(), number, round);
         let answers = join_all([ask(1), ask(8)]).await;
         assert_eq!(answers, [Ok(Some(1)), Err("eight")]);
         let answers = join_all([ask(1), ask(7)]).await;

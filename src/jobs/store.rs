@@ -16,7 +16,7 @@ use sea_orm::{
 };
 
 use super::{Buried, Claimed, JobError, NewJob, admin};
-use crate::db::{Clock, Db, DbError, Tx, new_id};
+use crate::db::{Clock, Db, DbError, Tx, new_id, padded};
 use crate::events::Bus;
 use crate::events::bus::Hint;
 use crate::telemetry;
@@ -201,7 +201,7 @@ pub async fn finish_all(tx: &Tx, done: &[Arc<Claimed>]) -> Result<HashSet<(JobId
     if done.is_empty() {
         return Ok(HashSet::new());
     }
-    let held = done.iter().map(|claimed| claimed.fence());
+    let held = padded(done.iter().map(|claimed| claimed.fence()).collect());
     let own = Expr::tuple([Expr::col(Column::Id), Expr::col(Column::LeaseToken)]).in_tuples(held);
     let now = tx.clock().now();
     let mut finished = no_lease(Entity::update_many())

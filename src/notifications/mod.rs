@@ -13,6 +13,7 @@ mod deliver;
 mod error;
 mod inbox;
 mod message;
+mod people;
 mod plan;
 mod reports;
 mod service;
@@ -21,14 +22,16 @@ mod stats;
 mod store;
 mod suppressions;
 mod templates;
+mod together;
 mod unsubscribe;
 mod upkeep;
 pub mod webhook;
+mod written;
 
 pub use self::address::{AddressMutation, Device, find_devices};
 pub use self::announcement::AnnouncementMutation;
 pub use self::api::{Suppression, SuppressionMutation, SuppressionQuery};
-pub use self::deliver::{Rounds, deliver};
+pub use self::deliver::deliver;
 pub use self::error::NotificationError;
 pub use self::inbox::{
     Loaders, Notification, NotificationMutation, NotificationQuery, NotificationSubscription,
@@ -44,6 +47,7 @@ pub use self::suppressions::{
     remove_since as remove_suppressions,
 };
 pub use self::templates::{MessagePart, Reader, RenderError, Rendered, Templates};
+pub use self::together::Rounds;
 pub use self::unsubscribe::{unsubscribe, unsubscribes};
 pub use self::upkeep::{delivery_of, drop_queued, give_up, queue_again};
 pub use self::webhook::tells;

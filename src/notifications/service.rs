@@ -3,6 +3,7 @@
 //! unique keys: a dispatch that runs twice tells nobody twice.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use entity::delivery;
 use entity::notified::{Category, Channel, Type};
@@ -11,17 +12,17 @@ use sea_orm::ActiveEnum;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::inbox::{self, NewNotification};
-use super::message::{self, Facts, Skip, Standing};
+use super::inbox::NewNotification;
+use super::message::{Facts, Skip};
+use super::people::People;
 use super::plan::{Notice, Plan, plan};
 use super::settings::{self, Answer, Reason, Wishes, decide, is_on_by_default};
-use super::store::{self, NewDelivery};
+use super::store::NewDelivery;
 use super::templates::{Reader, Short};
-use super::{address, announcement, webhook};
-use crate::accounts;
+use super::written::{Told, Written};
+use super::{announcement, together, webhook};
 use crate::app::App;
 use crate::db::{DbError, Tx};
-use crate::events::{self, Log};
 use crate::jobs::{self, Claimed, DEFAULT_QUEUE, JobError, NewJob, Outcome};
 
 /// The job that makes the deliveries of an event.
@@ -30,7 +31,7 @@ pub const DISPATCH: &str = "dispatch";
 pub const DELIVER: &str = "deliver";
 
 /// A mail is tried until it is given up by its age, so the number of attempts is only a safety net.
-const MAX_MAIL_ATTEMPTS: i32 = 1_000;
+pub const MAX_MAIL_ATTEMPTS: i32 = 1_000;
 /// How often an SMS or a push message is tried; the room `deliver` has the times between.
 pub const MAX_DEVICE_ATTEMPTS: i32 = 5;
 /// How many people one job tells: what a transaction writes stays small, however many there are.
@@ -57,7 +58,7 @@ pub fn enqueue_dispatch(app: &App, tx: &Tx, events: impl IntoIterator<Item = Eve
     jobs::enqueue(tx, &app.bus, events.into_iter().map(job));
 }
 
-fn dispatch_job(app: &App, event_id: EventId, after: Option<UserId>) -> NewJob {
+pub(super) fn dispatch_job(app: &App, event_id: EventId, after: Option<UserId>) -> NewJob {
     let part = after.map_or_else(String::new, |after| format!(":{}", after.0));
     NewJob {
         queue: DEFAULT_QUEUE,
@@ -73,47 +74,15 @@ pub fn delivery_job_key(id: DeliveryId) -> String {
     format!("deliver:{}", id.0)
 }
 
-/// What is written about one event and some people.
-#[derive(Debug, Default)]
-struct Told {
-    /// What is told, and on which channels beside the list.
-    people: Vec<(NewNotification, Vec<NewDelivery>)>,
-    /// What is sent and is no notification.
-    messages: Vec<NewDelivery>,
-    /// After whom the next job goes on.
-    next: Option<UserId>,
-    /// What other systems are told.
-    webhooks: Option<webhook::Prepared>,
-}
-
-impl Told {
-    fn is_nothing(&self) -> bool {
-        self.people.is_empty()
-            && self.messages.is_empty()
-            && self.next.is_none()
-            && self.webhooks.is_none()
-    }
-}
-
 /// Decides who is told of an event, and writes it.
 ///
 /// # Errors
 /// When the database failed or the lease was lost: nothing is written then.
-pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError> {
+pub async fn dispatch(app: &App, claimed: &Arc<Claimed>) -> Result<Outcome, JobError> {
     let Some(DispatchPayload { event_id, after }) = payload(claimed) else {
         return bury(app, claimed, "the payload cannot be read").await;
     };
-    let found = app
-        .db
-        .read(|db| async move {
-            let Some(event) = events::find(&db, event_id).await? else {
-                return Ok(None);
-            };
-            let (mut facts, _) = Facts::read(&db, &[&event], None).await?;
-            Ok::<_, DbError>(facts.pop().map(|facts| (event, facts)))
-        })
-        .await?;
-    let Some((event, facts)) = found else {
+    let Some((event, facts)) = together::look(app, event_id).await? else {
         return bury(app, claimed, "the event is gone").await;
     };
     let plan = plan(app, &event, &facts).await?;
@@ -158,60 +127,13 @@ pub async fn dispatch(app: &App, claimed: &Claimed) -> Result<Outcome, JobError>
     if told.is_nothing() {
         return Ok(Outcome::Done);
     }
-    let (told, event) = (&told, &event);
-    app.db
-        .write(|tx| async move { write(app, &tx, claimed, event, told).await })
-        .await?;
+    let one = Written {
+        claimed: claimed.clone(),
+        event_id,
+        told: Arc::new(told),
+    };
+    together::write(app, one).await?;
     Ok(Outcome::Finished)
-}
-
-/// Writes all of it, and ends the job. The places in streams come last.
-async fn write(
-    app: &App,
-    tx: &Tx,
-    claimed: &Claimed,
-    event: &event::Model,
-    told: &Told,
-) -> Result<(), JobError> {
-    let rows = told.people.iter().map(|(row, _)| row.clone()).collect();
-    let rows = inbox::insert(tx, rows).await?;
-    let new: HashMap<_, _> = rows.iter().map(|row| (row.user_id, row)).collect();
-    let mut deliveries = told.messages.clone();
-    for (notification, wanted) in &told.people {
-        // Who was told before is told nothing.
-        let Some(row) = new.get(&notification.user_id) else {
-            continue;
-        };
-        deliveries.extend(wanted.iter().cloned().map(|delivery| NewDelivery {
-            notification_id: Some(row.id),
-            ..delivery
-        }));
-    }
-    let waiting = store::insert_deliveries(tx, deliveries).await?;
-    let jobs = waiting.into_iter().map(|(delivery_id, channel)| NewJob {
-        queue: DEFAULT_QUEUE,
-        kind: DELIVER,
-        payload: serde_json::json!(DeliverPayload { delivery_id }),
-        dedupe_key: delivery_job_key(delivery_id),
-        max_attempts: match channel {
-            delivery::Channel::Email => MAX_MAIL_ATTEMPTS,
-            _ => MAX_DEVICE_ATTEMPTS,
-        },
-    });
-    let next = told
-        .next
-        .map(|after| dispatch_job(app, event.id, Some(after)));
-    jobs::enqueue(tx, &app.bus, jobs.chain(next));
-    if let Some(prepared) = &told.webhooks {
-        webhook::write(app, tx, prepared).await?;
-    }
-    jobs::finish(tx, claimed).await?;
-    let mut log = Log::default();
-    for row in rows.iter().filter(|row| row.in_app) {
-        log.place(event.id, inbox::notified_stream(row.user_id));
-    }
-    log.write(tx, &app.bus).await?;
-    Ok(())
 }
 
 fn messages(event: &event::Model, people: Vec<UserId>, channel: delivery::Channel) -> Told {
@@ -219,55 +141,6 @@ fn messages(event: &event::Model, people: Vec<UserId>, channel: delivery::Channe
     Told {
         messages: people.into_iter().map(message).collect(),
         ..Told::default()
-    }
-}
-
-/// What is known of the people to be told.
-struct People {
-    users: HashMap<UserId, user::Model>,
-    wishes: HashMap<UserId, Wishes>,
-    devices: HashMap<UserId, Vec<entity::DeviceId>>,
-    phones: HashMap<UserId, String>,
-}
-
-impl People {
-    async fn read(app: &App, ids: Vec<UserId>) -> Result<Self, DbError> {
-        let ids = &ids;
-        app.db
-            .read(|db| async move {
-                let users = accounts::find_many(&db, ids.clone()).await?;
-                let devices = address::devices_of_many(&db, ids.clone()).await?;
-                let phones = address::phones_of_many(&db, ids.clone()).await?;
-                let mut devices_of: HashMap<_, Vec<_>> = HashMap::new();
-                for device in devices {
-                    devices_of
-                        .entry(device.user_id)
-                        .or_default()
-                        .push(device.id);
-                }
-                let number = |row: entity::phone_number::Model| Some((row.user_id, row.number?));
-                Ok(Self {
-                    users: users.into_iter().map(|user| (user.id, user)).collect(),
-                    wishes: settings::wishes(&db, ids.clone()).await?,
-                    devices: devices_of,
-                    phones: phones.into_iter().filter_map(number).collect(),
-                })
-            })
-            .await
-    }
-
-    /// The channels that reach somebody.
-    fn reach(&self, app: &App, user: &user::Model) -> Vec<Channel> {
-        let has_mail = message::own_address(app, user).is_ok() && app.settings.sends_mail();
-        let has_device = self.devices.contains_key(&user.id) && app.push.sends();
-        let has_phone = self.phones.contains_key(&user.id) && app.sms.sends();
-        let channels = [
-            (Channel::Email, has_mail),
-            (Channel::Push, has_device),
-            (Channel::Sms, has_phone),
-        ];
-        let reached = channels.into_iter().filter(|(_, reaches)| *reaches);
-        reached.map(|(channel, _)| channel).collect()
     }
 }
 
@@ -279,13 +152,7 @@ async fn tell(
     is_last: bool,
 ) -> Result<Told, DbError> {
     let next = people.keys().next_back().copied().filter(|_| !is_last);
-    let known = People::read(app, people.keys().copied().collect()).await?;
-    let ids = &people.keys().copied().collect();
-    let tasks = &facts.task.iter().collect::<Vec<_>>();
-    let standing = app
-        .db
-        .read(|db| async move { Standing::read(&db, tasks, ids).await })
-        .await?;
+    let known = together::know(app, (people.keys().copied().collect(), facts.task.clone())).await?;
     // Most people share a few languages and time zones.
     let mut texts: HashMap<(Type, Reader), Option<Short>> = HashMap::new();
     let (mut told, mut messages) = (Vec::new(), Vec::new());
@@ -294,7 +161,7 @@ async fn tell(
             continue;
         };
         let stale = match user.status {
-            user::Status::Active => standing.stale(facts, notice.kind, id),
+            user::Status::Active => known.standing.stale(facts, notice.kind, id),
             user::Status::Disabled => Some(Skip::AccountInactive),
         };
         if let Some(skip) = stale {

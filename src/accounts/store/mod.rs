@@ -85,7 +85,7 @@ pub async fn active_among(
     let active: Vec<UserId> = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::Id.is_in(ids))
+        .filter(Column::Id.is_in(padded(ids)))
         .filter(Column::Status.eq(user::Status::Active))
         .into_tuple()
         .all(db)
@@ -216,7 +216,7 @@ pub async fn roles_of_many(
     users: Vec<UserId>,
 ) -> Result<HashMap<UserId, Vec<Role>>, DbError> {
     let rows = user_role::Entity::find()
-        .filter(user_role::Column::UserId.is_in(users))
+        .filter(user_role::Column::UserId.is_in(padded(users)))
         .all(db)
         .await?;
     let mut roles: HashMap<UserId, Vec<Role>> = HashMap::new();

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::db::{DbError, Tx, new_id};
+use crate::db::{DbError, Tx, new_id, padded};
 
 /// Notes that somebody has this device now, whoever had it before.
 pub async fn upsert_device(
@@ -94,11 +94,11 @@ pub async fn devices_of_many(
     users: Vec<UserId>,
 ) -> Result<Vec<device::Model>, DbError> {
     let query = device::Entity::find()
-        .filter(device::Column::UserId.is_in(users))
+        .filter(device::Column::UserId.is_in(padded(users)))
         .filter(device::Column::InvalidAt.is_null())
         .order_by_asc(device::Column::Id)
         // So that no one person's devices are too many.
-        .limit(10_000);
+        .limit(25_000);
     Ok(query.all(db).await?)
 }
 
@@ -135,7 +135,7 @@ pub async fn phones_of_many(
     users: Vec<UserId>,
 ) -> Result<Vec<phone_number::Model>, DbError> {
     let query = phone_number::Entity::find()
-        .filter(phone_number::Column::UserId.is_in(users))
+        .filter(phone_number::Column::UserId.is_in(padded(users)))
         .filter(phone_number::Column::Number.is_not_null());
     Ok(query.all(db).await?)
 }

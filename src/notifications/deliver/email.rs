@@ -5,13 +5,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use entity::{delivery, event};
 
-use super::{End, Sending, Task, postponed, together};
+use super::{End, Sending, Task, postponed};
 use crate::app::App;
 use crate::delivery::EmailMessage;
 use crate::failpoint::{self, Point};
 use crate::jobs::{JobError, Outcome};
 use crate::notifications::message::{self, ComposeError, Decision};
-use crate::notifications::store;
+use crate::notifications::{store, together};
 
 /// Sends a mail, if it is still wanted.
 pub async fn send(task: Task<'_>) -> Result<Outcome, JobError> {

@@ -3,7 +3,6 @@
 
 mod device;
 mod email;
-mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +11,11 @@ use entity::delivery::{Channel, State};
 use entity::{Timestamp, attempt, notified};
 use sea_orm::ActiveEnum;
 
-pub use self::together::Rounds;
 use super::message::{Found, Skip};
 use super::service::{DeliverPayload, bury, payload};
 use super::settings::{self, Answer, Notice, Reason, Recipient, decide, holds, quiet_until};
 use super::store::together::Taken;
-use super::{store, suppressions, webhook};
+use super::{store, suppressions, together, webhook};
 use crate::app::App;
 use crate::db::{DbError, Tx};
 use crate::delivery::Outcome as Sending;

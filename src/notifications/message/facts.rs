@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::one_line;
 use crate::accounts;
 use crate::app::App;
-use crate::db::DbError;
+use crate::db::{DbError, padded};
 use crate::events::Event;
 use crate::graphql::Kind;
 use crate::notifications::announcement as announcements;
@@ -170,7 +170,7 @@ impl Facts {
 }
 
 /// The rows with these ids. When there are none, nobody is asked.
-pub(super) async fn found<K: Ord, V, F>(
+pub(super) async fn found<K: Clone + Ord, V, F>(
     ids: impl IntoIterator<Item = K>,
     find: impl FnOnce(Vec<K>) -> F,
 ) -> Result<Vec<V>, DbError>
@@ -181,7 +181,7 @@ where
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    find(ids.into_iter().collect()).await
+    find(padded(ids.into_iter().collect())).await
 }
 
 /// A point in time, told in the reader's zone, or a day, which is the same everywhere.

@@ -13,7 +13,7 @@ use sea_orm::{
 use serde_json::Value;
 
 use super::{Preference, QuietRules, Subject, Wishes};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Tx, padded};
 
 /// How people want to be told. Who is not among the keys never said anything.
 ///
@@ -23,6 +23,7 @@ pub async fn wishes(
     db: &impl ConnectionTrait,
     users: Vec<UserId>,
 ) -> Result<HashMap<UserId, Wishes>, DbError> {
+    let users = padded(users);
     let rows = notification_settings::Entity::find()
         .filter(notification_settings::Column::UserId.is_in(users.iter().copied()))
         .all(db)

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::AuthError;
 use super::hash_threads::HashThreads;
 use super::hashes::Stored;
+use crate::crypto::random_bytes;
 use crate::settings;
 
 /// What a password is, compared with a stored hash.
@@ -84,10 +87,7 @@ impl Passwords {
             / settings.argon2_memory_kib.max(1);
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         let permits = cores.min(usize::try_from(by_memory).unwrap_or(1)).max(1);
-        let dummy = argon2
-            .hash_password(b"nobody has this password")
-            .map_err(|_| argon2::Error::SaltTooShort)?
-            .to_string();
+        let dummy = dummy(argon2.params());
         Ok(Self(Arc::new(Inner {
             argon2,
             // The hashes, and the judge.
@@ -227,6 +227,15 @@ impl Passwords {
     }
 }
 
+/// A hash of no password, as strong as those made today. Not computed, so that a server that starts does not take
+/// the memory of a hash: an answer takes as long by the work of comparing, and what comes out of it fits nothing.
+fn dummy(params: &Params) -> String {
+    let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let salt = STANDARD_NO_PAD.encode(random_bytes::<16>());
+    let hash = STANDARD_NO_PAD.encode(random_bytes::<{ Params::DEFAULT_OUTPUT_LEN }>());
+    format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}")
+}
+
 /// A place in the queue, given back when dropped: also when the caller goes away while waiting.
 struct Place<'a>(&'a AtomicUsize);
 
@@ -240,5 +249,28 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::PasswordHasher;
+    use argon2::{Algorithm, Argon2, Params, Version};
+
+    use super::{Stored, dummy};
+
+    #[test]
+    fn the_dummy_is_a_hash_of_the_same_strength_that_nothing_fits() {
+        let params = Params::new(64, 2, 1, None).unwrap();
+        let made = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let made = made.hash_password(b"a password").unwrap().to_string();
+        let dummy = dummy(&params);
+        // All but salt and hash, which are as long.
+        let end = made.match_indices('$').nth(3).unwrap().0;
+        assert_eq!(dummy[..end], made[..end]);
+        assert_eq!(dummy.len(), made.len());
+        let stored = Stored::parse(&dummy).unwrap();
+        assert!(stored.is_as_strong_as(&params));
+        assert!(!stored.fits("a password") && !stored.fits(""));
     }
 }

@@ -148,14 +148,16 @@ pub fn subscribe(
     let running = Running;
     let Prepared {
         checked,
-        mut registration,
+        registration,
     } = prepared;
-    let edge = edge.clone();
-    (edge.execute)(checked, context.clone())
+    // On the heap, and only where there is something to register: a subscription waits for long.
+    let mut registering =
+        registration.map(|registration| Box::new((registration, edge.clone(), context.clone())));
+    (edge.execute)(checked, context)
         .inspect(move |answer| {
             let _ = &running;
-            if let Some(registration) = registration.take_if(|_| answer.executed) {
-                let (edge, context) = (edge.clone(), context.clone());
+            if let Some(registering) = registering.take_if(|_| answer.executed) {
+                let (registration, edge, context) = *registering;
                 tokio::spawn(async move {
                     edge.documents.register(registration, &context).await;
                 });

@@ -26,7 +26,7 @@ use futures_util::future::{FutureExt, join_all};
 use futures_util::stream::{self, BoxStream};
 use uuid::Uuid;
 
-use self::execution::{Executed, InRequest, NoteExecution};
+use self::execution::{Executed, InRequest, NewDocument, NoteExecution};
 use self::names::{AUTH_FIELDS, BY_ID_FIELDS, LIST_FIELDS, SCANS};
 use crate::accounts::{
     AccountsMutation, AccountsQuery, AdminMutation, Artist, ArtistMutation, ArtistQuery, Loaders,
@@ -337,12 +337,16 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema in its definition language, sorted; needs no database.
 pub fn sdl() -> String {
+    sdl_of(&builder().finish())
+}
+
+fn sdl_of(schema: &TaskflowSchema) -> String {
     let options = SDLExportOptions::new()
         .sorted_fields()
         .sorted_arguments()
         .sorted_enum_items()
         .include_specified_by();
-    let sdl = builder().finish().sdl_with_options(options);
+    let sdl = schema.sdl_with_options(options);
     // Exactly one newline at the end, as editors leave it.
     format!("{}\n", sdl.trim_end())
 }
@@ -352,8 +356,8 @@ pub fn sdl() -> String {
     clippy::expect_used,
     reason = "the text is our own; a test reads it, and a server without it answers nothing"
 )]
-fn types() -> Types {
-    Types::read(&sdl()).expect("the printed schema can be read")
+fn types(schema: &TaskflowSchema) -> Types {
+    Types::read(&sdl_of(schema)).expect("the printed schema can be read")
 }
 
 /// Executes operations.
@@ -382,11 +386,12 @@ impl Api {
                 builder.disable_introspection().disable_suggestions()
             }
         };
+        let schema = builder().extension(NoteExecution).finish();
         Self {
-            schema: builder().extension(NoteExecution).finish(),
+            types: Arc::new(types(&schema)),
+            schema,
             of_known: builder().validation_mode(ValidationMode::Fast).finish(),
             known: Arc::default(),
-            types: Arc::new(types()),
             app,
         }
     }
@@ -439,11 +444,12 @@ impl Api {
     ) -> BoxStream<'static, Answer> {
         let is_once = checked.operation_type != OperationType::Subscription;
         let is_known = checked.is_known;
-        let mut new = (!is_known).then(|| checked.document().clone());
+        let new =
+            (!is_known).then(|| NewDocument::new(checked.document().clone(), self.known.clone()));
         let executed = Arc::new(AtomicBool::new(false));
         // New for each operation: nothing one person loaded is ever answered to another.
         let request_id = context.request_id.clone();
-        let request = checked
+        let mut request = checked
             .into_request()
             .data(self.app.clone())
             .data(context)
@@ -454,6 +460,9 @@ impl Api {
             .data(webhook::Loaders::default())
             .data(meter.clone())
             .data(Executed(executed.clone()));
+        if let Some(new) = new {
+            request = request.data(new);
+        }
         if is_known && is_once {
             let schema = self.of_known.clone();
             let answer = async move {
@@ -468,7 +477,6 @@ impl Api {
             };
             return stream::once(answer).boxed();
         }
-        let known = self.known.clone();
         let answers = self.schema.execute_stream(request);
         let answers = InRequest {
             answers,
@@ -479,8 +487,6 @@ impl Api {
                 let executed = executed.load(Ordering::Relaxed);
                 if !executed {
                     graphql::shorten(&mut response);
-                } else if let Some(document) = new.take() {
-                    known.keep(&document);
                 }
                 graphql::stamp(&mut response, &request_id);
                 Answer {

@@ -1,13 +1,17 @@
-//! What is around the execution of an operation: the request it belongs to, and whether it began.
+//! What is around the execution of an operation: the request it belongs to, whether its document is valid, and
+//! whether it began.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use async_graphql::Response;
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation,
+};
+use async_graphql::{Response, ServerError, ValidationResult};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
+use crate::graphql::guard::{Document, KnownDocuments};
 use crate::telemetry;
 
 /// A stream whose every step runs as a part of its request.
@@ -32,6 +36,29 @@ impl futures_util::Stream for InRequest {
 /// error of a field, and the protocols want to know which it was.
 pub(super) struct Executed(pub(super) Arc<AtomicBool>);
 
+/// A document that was not known yet. Kept as soon as it is found valid, and let go here: a subscription may wait
+/// for hours until something is executed, and the same document is asked for on many sockets.
+pub(super) struct NewDocument {
+    document: Mutex<Option<Arc<Document>>>,
+    known: Arc<KnownDocuments>,
+}
+
+impl NewDocument {
+    pub(super) fn new(document: Arc<Document>, known: Arc<KnownDocuments>) -> Self {
+        Self {
+            document: Mutex::new(Some(document)),
+            known,
+        }
+    }
+
+    fn is_valid(&self) {
+        let mut document = self.document.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(document) = document.take() {
+            self.known.keep(&document);
+        }
+    }
+}
+
 pub(super) struct NoteExecution;
 
 impl ExtensionFactory for NoteExecution {
@@ -42,6 +69,18 @@ impl ExtensionFactory for NoteExecution {
 
 #[async_trait::async_trait]
 impl Extension for NoteExecution {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let valid = next.run(ctx).await?;
+        if let Some(new) = ctx.data_opt::<NewDocument>() {
+            new.is_valid();
+        }
+        Ok(valid)
+    }
+
     async fn execute(
         &self,
         ctx: &ExtensionContext<'_>,

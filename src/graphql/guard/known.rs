@@ -1,4 +1,4 @@
-//! Documents that were executed before. What variables cannot change about a document is found out once: that it
+//! Documents that were found valid before. What variables cannot change about a document is found out once: that it
 //! is within the limits, what it parses to, and that the library finds it valid. What they can change is looked at
 //! each time.
 
@@ -51,7 +51,7 @@ pub(super) fn key(query: &str, asked_for: Option<&str>) -> Key {
     sha256(text)
 }
 
-/// The documents that were executed last.
+/// The documents that were asked for last.
 #[derive(Debug)]
 pub struct KnownDocuments(Mutex<Kept>);
 

@@ -121,7 +121,7 @@ impl Checked {
         }
     }
 
-    /// The document, to be kept once it was executed.
+    /// The document, to be kept once it is found valid.
     pub fn document(&self) -> &Arc<Document> {
         &self.document
     }

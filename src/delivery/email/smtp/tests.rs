@@ -92,7 +92,7 @@ async fn converse(
                 let answer = format!("{answer}\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
-            if answer.starts_with("421") || answer.ends_with(", and goodbye\r\n") {
+            if answer.starts_with("421") || answer.ends_with(", and goodbye") {
                 return;
             }
         }

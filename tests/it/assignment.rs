@@ -75,8 +75,9 @@ async fn what_a_person_has_open_many_times_is_read_once(#[values(Embedded, Full)
             sockets.push(listening(&app, &bob).await);
         }
     }
-    assert_eq!(costs[0], costs[1], "{costs:?}");
-    assert_eq!(costs[0], costs[2], "{costs:?}");
+    // In the second round they begin to follow. Each by itself would read the entry and the task.
+    let most = costs[0] + 4 * 2;
+    assert!(costs[2] < most, "{costs:?}");
 }
 
 #[rstest]
@@ -170,8 +171,10 @@ async fn a_storm_of_replays_leaves_connections_for_others() {
     ];
     let app = TestApp::with(Full, &settings).await;
     let (ada, bob) = (app.person("ada").await, app.person("bob").await);
-    let cursor = bob.event_cursor().await;
-    for title in ["0", "1", "2"] {
+    let titles = ["0", "1", "2"];
+    let mut cursors = Vec::new();
+    for title in titles {
+        cursors.push(bob.event_cursor().await);
         let task = json!({"title": title, "assigneeId": bob.id});
         ada.creates(task).await;
     }
@@ -187,10 +190,12 @@ async fn a_storm_of_replays_leaves_connections_for_others() {
         .unwrap();
     let address = app.listen().await;
     let mut sockets = Vec::new();
-    for _ in 0..30 {
+    // Those that go on at the same place read together, so there are three reads.
+    for number in 0..30 {
+        let first = number % titles.len();
         let mut socket = Socket::signed_in(address, bob.token.as_deref().unwrap()).await;
-        socket.follow("1", &cursor).await;
-        sockets.push(socket);
+        socket.follow("1", &cursors[first]).await;
+        sockets.push((socket, first));
     }
     let reading = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND wait_event_type = 'Lock' AND query LIKE '%stream_entries%'";
@@ -202,8 +207,8 @@ async fn a_storm_of_replays_leaves_connections_for_others() {
     }
     assert_eq!(app.number(reading).await, 2);
     held.commit().await.unwrap();
-    for socket in &mut sockets {
-        for title in ["0", "1", "2"] {
+    for (socket, first) in &mut sockets {
+        for title in &titles[*first..] {
             assert_eq!(heard(socket).await["task"]["title"], json!(title));
         }
     }

@@ -37,7 +37,8 @@ impl NotificationSubscription {
             desc = "The cursor after which to begin; with what comes from now on when not given."
         )]
         after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<NotificationReceivedEvent, ApiError>>, ApiError> {
+    ) -> Result<impl Stream<Item = Result<Box<NotificationReceivedEvent>, ApiError>>, ApiError>
+    {
         let viewer = ctx.viewer()?.clone();
         let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
@@ -46,7 +47,7 @@ impl NotificationSubscription {
         let entries = Box::pin(app.feed.follow(stream, start)).await?;
         let events = entries.then(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
-            async move { Box::pin(tell(&app, &viewer, &*entry?)).await }
+            Box::pin(async move { tell(&app, &viewer, &*entry?).await.map(Box::new) })
         });
         Ok(to_the_first_error(events))
     }

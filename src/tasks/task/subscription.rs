@@ -58,7 +58,7 @@ impl TaskSubscription {
             desc = "The cursor after which to begin; with what happens from now on when not given."
         )]
         after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<TaskAssignedEvent, ApiError>>, ApiError> {
+    ) -> Result<impl Stream<Item = Result<Box<TaskAssignedEvent>, ApiError>>, ApiError> {
         let viewer = ctx.viewer()?.clone();
         let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
@@ -71,7 +71,11 @@ impl TaskSubscription {
         let events = entries.then(move |entry| {
             let (app, viewer, looks) = (app.clone(), viewer.clone(), looks.clone());
             // On the heap, for the time it takes: a subscription mostly waits.
-            async move { Box::pin(tell(&app, &viewer, &looks, asked, &*entry?)).await }
+            Box::pin(async move {
+                tell(&app, &viewer, &looks, asked, &*entry?)
+                    .await
+                    .map(Box::new)
+            })
         });
         Ok(to_the_first_error(events))
     }

@@ -98,7 +98,7 @@ impl TaskChangeSubscription {
             desc = "The cursor after which to begin; with what happens from now on when not given."
         )]
         after: Option<String>,
-    ) -> Result<impl Stream<Item = Result<TaskChangedEvent, ApiError>>, ApiError> {
+    ) -> Result<impl Stream<Item = Result<Box<TaskChangedEvent>, ApiError>>, ApiError> {
         let viewer = ctx.viewer()?.clone();
         let subject = match (project_id, task_id) {
             (Some(id), None) => Subject::Project(ProjectId(Kind::Project.decode(&id)?)),
@@ -117,14 +117,15 @@ impl TaskChangeSubscription {
         let events = entries.filter_map(move |entry| {
             let (app, viewer) = (app.clone(), viewer.clone());
             // On the heap, for the time it takes: a subscription mostly waits.
-            async move {
+            Box::pin(async move {
                 match entry {
-                    Ok(entry) => Box::pin(tell(&app, &viewer, subject, &entry))
-                        .await
-                        .transpose(),
+                    Ok(entry) => {
+                        let told = tell(&app, &viewer, subject, &entry).await;
+                        told.map(|told| told.map(Box::new)).transpose()
+                    }
                     Err(error) => Some(Err(error.into())),
                 }
-            }
+            })
         });
         Ok(to_the_first_error(events))
     }

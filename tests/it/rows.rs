@@ -122,3 +122,64 @@ async fn people_read_with_their_tasks_are_those_that_are_loaded(
     let found = page(&person, r#", search: "a""#, "").await;
     assert_eq!(found, page(&person, r#", search: "a""#, "email").await);
 }
+
+/// What is at hand is written in one go, and anything else by the library: both must say the same.
+#[rstest]
+#[tokio::test]
+async fn what_is_written_in_one_go_says_what_the_library_says(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = with_a_team(mode).await;
+    let db = app.sql().await;
+    let someone = user::Entity::find().one(&db).await.unwrap().unwrap();
+    let token = auth::token_of(&app.app, someone.id).await.unwrap();
+    let person = app.anybody().with_token(&token);
+    let columns = "number updatedAt createdAt version deletedAt completedAt dueDate dueAt startDate startAt enabled
+                   priority status description title id";
+    let face = "createdAt avatarUrl username name id";
+    let tasks = |fields: &str| format!("tasks(first: 50) {{ nodes {{ {fields} }} }}");
+    let by_both = |fields: &str| {
+        [
+            format!("{{ {} }}", tasks(fields)),
+            format!("{{ {} }}", tasks(&format!("... on Task {{ {fields} }}"))),
+            format!(
+                "query($yes: Boolean = true) {{ {} }}",
+                tasks(&format!("... @include(if: $yes) {{ {fields} }}"))
+            ),
+        ]
+    };
+    let mut queries = vec![
+        by_both(&format!("{columns} __typename")),
+        by_both(&format!(
+            "a: title title kind: __typename assignee {{ {face} }} creator {{ who: name __typename {face} }}"
+        )),
+        // Merged: each field once, where it stands first.
+        by_both(&format!(
+            "title creator {{ id }} id title creator {{ {face} }} id"
+        )),
+        by_both("title @skip(if: false) id @include(if: false) version"),
+    ];
+    let one = tasks("id");
+    let first = person.graphql(&format!("{{ {one} }}"), json!({})).await;
+    let id = &first.data()["tasks"]["nodes"][0]["id"];
+    let task = |fields: &str| format!("{{ task(id: {id}) {{ {fields} }} }}");
+    queries.push([
+        task(columns),
+        task(&format!("... on Task {{ {columns} }}")),
+        task(&format!("... {{ {columns} }}")),
+    ]);
+    for all in queries {
+        let mut texts = Vec::new();
+        for query in &all {
+            // Once new to the server, and once known.
+            for _ in 0..2 {
+                let reply = person.graphql(query, json!({})).await;
+                texts.push(reply.data().to_string());
+            }
+        }
+        assert!(texts[0].len() > 100, "{}", texts[0]);
+        for text in &texts {
+            assert_eq!(*text, texts[0], "{}", all[0]);
+        }
+    }
+}

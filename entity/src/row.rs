@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
 /// Reads a row of either database, without asking for each value whether it is of a type that fits: the columns are
-/// those of our migrations, and a test compares with the library's way. `$body` is compiled for each, with `$columns` the driver's own row.
+/// those of our migrations, and a test compares with the library's way. `$body` is compiled for each database, with
+/// `$columns` the driver's own row.
 macro_rules! read_row {
     ($row:expr, |$columns:ident| $body:expr) => {{
         use sea_orm::sqlx::Row;

@@ -15,8 +15,8 @@ use super::{DbError, Tx};
 const MOST: usize = 8;
 
 impl Tx {
-    /// Has an insert written with others, before the transaction commits. It must not fail for a reason that the
-    /// caller could name, such as a row that is there already.
+    /// Has an insert written with others, before the transaction commits. Its failure is that of all of them: what is
+    /// put off must not fail for a reason that has a name, unless nothing else in the transaction fails for that.
     pub fn later(&self, insert: InsertStatement) {
         self.0
             .later

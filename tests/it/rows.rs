@@ -25,6 +25,14 @@ async fn with_a_team(mode: Mode) -> TestApp {
     app
 }
 
+/// Somebody of the team.
+async fn one_of_them(app: &TestApp) -> Person {
+    let someone = user::Entity::find().one(&app.sql().await).await;
+    let id = someone.unwrap().unwrap().id;
+    let token = auth::token_of(&app.app, id).await.unwrap();
+    app.anybody().with_token(&token)
+}
+
 #[rstest]
 #[tokio::test]
 async fn a_row_says_the_same_by_places_as_by_names(#[values(Embedded, Full)] mode: Mode) {
@@ -87,10 +95,7 @@ async fn people_read_with_their_tasks_are_those_that_are_loaded(
     #[values(Embedded, Full)] mode: Mode,
 ) {
     let app = with_a_team(mode).await;
-    let db = app.sql().await;
-    let someone = user::Entity::find().one(&db).await.unwrap().unwrap();
-    let token = auth::token_of(&app.app, someone.id).await.unwrap();
-    let person = app.anybody().with_token(&token);
+    let person = one_of_them(&app).await;
     let mut seen = 0;
     for order in [
         "CREATED_AT",
@@ -130,10 +135,7 @@ async fn what_is_written_in_one_go_says_what_the_library_says(
     #[values(Embedded, Full)] mode: Mode,
 ) {
     let app = with_a_team(mode).await;
-    let db = app.sql().await;
-    let someone = user::Entity::find().one(&db).await.unwrap().unwrap();
-    let token = auth::token_of(&app.app, someone.id).await.unwrap();
-    let person = app.anybody().with_token(&token);
+    let person = one_of_them(&app).await;
     let columns = "number updatedAt createdAt version deletedAt completedAt dueDate dueAt startDate startAt enabled
                    priority status description title id";
     let face = "createdAt avatarUrl username name id";

@@ -63,7 +63,6 @@ impl TaskSubscription {
         let start = Start::read(after.as_deref())?;
         let app = ctx.app().clone();
         let stream = assigned_stream(viewer.user_id);
-        // On the heap: what began it has its room for as long as it lasts.
         let asked = people_asked(ctx);
         let looks = self.looks.clone();
         // On the heap: what began it has its room for as long as it lasts.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rstest::rstest;
+use serde_json::json;
 use taskflow::db::DbError;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -41,4 +42,15 @@ async fn a_commit_comes_to_its_end_though_the_caller_goes_away(
     timeout(PATIENCE, hinted.notified()).await.unwrap();
     // The next one is not kept waiting.
     app.person("ada").await;
+}
+
+/// Beside those that begin and end the transaction: who it is for, and all that is written.
+#[tokio::test]
+async fn a_task_is_made_and_assigned_by_two_statements() {
+    let app = TestApp::start(Full).await;
+    let (ada, bob) = (app.person("ada").await, app.person("bob").await);
+    let before = app.app.db.statements();
+    ada.creates(json!({"title": "For Bob", "assigneeId": bob.id}))
+        .await;
+    assert_eq!(app.app.db.statements() - before, 2);
 }

@@ -16,7 +16,7 @@ RUN mkdir -p src entity/src migration/src \
 
 # Taskflow itself, with what is built into it. Cargo goes by the time of a file: the touch makes the
 # real sources newer than what was built of the empty ones.
-COPY taskflow.default.toml ./
+COPY build.rs taskflow.default.toml ./
 COPY templates templates
 COPY web/graphiql/dist web/graphiql/dist
 COPY web/account web/account

@@ -8,17 +8,19 @@
 //! | `scrypt:N:r:p$` | scrypt (RFC 7914) | Werkzeug 2.3 and later |
 //! | `pbkdf2:sha256:n$` | PBKDF2 (RFC 8018); `sha1` and `sha512` as well | Werkzeug before |
 
+use std::cell::RefCell;
 use std::num::NonZeroU32;
 
-use argon2::password_hash::PasswordVerifier;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::pbkdf2;
 
 /// Parameters beyond these are refused: whoever can write a hash into the database, or into a file
 /// to import, must not be able to make a login take all memory or minutes.
 const MOST_ARGON2_KIB: u32 = 1 << 18;
+/// A thread keeps no more memory for the next hash; a block is 1 KiB.
+const MOST_KEPT_KIB: usize = 1 << 16;
 const MOST_ARGON2_WORK: u64 = 1 << 22;
 const MOST_BCRYPT_COST: u32 = 16;
 const MOST_SCRYPT_BYTES: u64 = 1 << 28;
@@ -99,9 +101,7 @@ impl<'a> Stored<'a> {
     /// Whether the password is the one that was hashed. Takes as long as hashing it.
     pub fn fits(&self, password: &str) -> bool {
         match self {
-            Self::Argon2(hash) => Argon2::default()
-                .verify_password(password.as_bytes(), &**hash)
-                .is_ok(),
+            Self::Argon2(hash) => argon2_fits(hash, password).unwrap_or(false),
             // It reads 72 bytes of the password and no more, as those did who made the hash.
             Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
             Self::Scrypt { params, salt, hash } => {
@@ -140,6 +140,38 @@ impl<'a> Stored<'a> {
     }
 }
 
+thread_local! {
+    /// The memory of the last hash of this thread. Taking it anew means clearing it, which is a twelfth of the work. It
+    /// goes with the thread, soon after that has nothing to do.
+    static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
+
+/// None when it has no salt or no hash, or nothing can be hashed with these parameters.
+fn argon2_fits(stored: &PasswordHash, password: &str) -> Option<bool> {
+    let algorithm = Algorithm::new(stored.algorithm).ok()?;
+    let version = stored.version.map(Version::try_from).transpose().ok()?;
+    let params = Params::try_from(stored).ok()?;
+    let (salt, hash) = (stored.salt.as_ref()?, stored.hash.as_ref()?);
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let needed = argon2.params().block_count();
+    let mut found = vec![0; hash.len()];
+    BLOCKS
+        .with_borrow_mut(|blocks| {
+            if blocks.len() < needed {
+                blocks.resize(needed, Block::new());
+            }
+            let (password, salt) = (password.as_bytes(), salt.as_ref());
+            let hashed =
+                argon2.hash_password_into_with_memory(password, salt, &mut found, &mut **blocks);
+            if blocks.len() > MOST_KEPT_KIB {
+                *blocks = Vec::new();
+            }
+            hashed
+        })
+        .ok()?;
+    Some(verify_slices_are_equal(&found, hash.as_ref()).is_ok())
+}
+
 fn argon2(text: &str) -> Option<Stored<'_>> {
     let hash = PasswordHash::new(text).ok()?;
     let params = Params::try_from(&hash).ok()?;
@@ -176,4 +208,32 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .step_by(2)
         .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::PasswordHasher;
+    use argon2::{Algorithm, Argon2, Params, Version};
+
+    use super::{BLOCKS, MOST_KEPT_KIB, Stored};
+
+    /// Of every kind, and with more, less and the same memory than the one before.
+    #[test]
+    fn what_the_last_hash_left_in_memory_changes_nothing() {
+        let most_kept = u32::try_from(MOST_KEPT_KIB).unwrap();
+        for memory in [64, 256, 64, 64, 8, 1_024, most_kept + 4, 32] {
+            for algorithm in [Algorithm::Argon2id, Algorithm::Argon2i, Algorithm::Argon2d] {
+                for version in [Version::V0x10, Version::V0x13] {
+                    let params = Params::new(memory, 2, 2, None).unwrap();
+                    let argon2 = Argon2::new(algorithm, version, params);
+                    let text = argon2.hash_password(b"right").unwrap().to_string();
+                    let stored = Stored::parse(&text).unwrap();
+                    assert!(stored.fits("right"), "{text}");
+                    assert!(!stored.fits("wrong"), "{text}");
+                }
+            }
+            let kept = BLOCKS.with_borrow(Vec::len);
+            assert!(kept <= MOST_KEPT_KIB, "{kept} KiB");
+        }
+    }
 }

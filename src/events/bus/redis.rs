@@ -23,6 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 const PUBLISH_TIMEOUT: Duration = Duration::from_millis(200);
+/// How many hints one round trip takes at most: those of a transaction come together.
+const TOGETHER: usize = 64;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
@@ -140,24 +142,25 @@ async fn subscribe(
 
 async fn publish(client: Client, mut queue: mpsc::Receiver<Hint>, feed: String, wake: String) {
     let mut connection: Option<ConnectionManager> = None;
-    while let Some(hint) = queue.recv().await {
-        let channel = match &hint {
-            Hint::Stream { .. } | Hint::SessionEnded { .. } => &feed,
-            Hint::Wake { .. } => &wake,
-        };
-        if let Err(error) = timeout(
-            PUBLISH_TIMEOUT,
-            send(&client, &mut connection, channel, &hint),
-        )
-        .await
-        .unwrap_or_else(|_| {
-            Err(RedisError::from((
-                redis::ErrorKind::Io,
-                "Redis does not answer",
-            )))
-        }) {
-            metrics::counter!("bus_publish_failures_total").increment(1);
-            tracing::debug!(%error, "a hint was not published; pollers will find what it told of");
+    let mut hints = Vec::new();
+    while queue.recv_many(&mut hints, TOGETHER).await > 0 {
+        let count = hints.len() as u64;
+        let mut messages = redis::pipe();
+        for hint in hints.drain(..) {
+            let channel = match &hint {
+                Hint::Stream { .. } | Hint::SessionEnded { .. } => &feed,
+                Hint::Wake { .. } => &wake,
+            };
+            // It is made of texts and numbers, and has a JSON form.
+            if let Ok(payload) = serde_json::to_vec(&hint) {
+                messages.publish(channel, payload).ignore();
+            }
+        }
+        let sent = timeout(PUBLISH_TIMEOUT, send(&client, &mut connection, &messages)).await;
+        let timed_out = || RedisError::from((redis::ErrorKind::Io, "Redis does not answer"));
+        if let Err(error) = sent.unwrap_or_else(|_| Err(timed_out())) {
+            metrics::counter!("bus_publish_failures_total").increment(count);
+            tracing::debug!(%error, "hints were not published; pollers will find what they told of");
         }
     }
 }
@@ -165,19 +168,16 @@ async fn publish(client: Client, mut queue: mpsc::Receiver<Hint>, feed: String, 
 async fn send(
     client: &Client,
     connection: &mut Option<ConnectionManager>,
-    channel: &str,
-    hint: &Hint,
+    messages: &redis::Pipeline,
 ) -> RedisResult<()> {
     // Made at the first hint: making it blocks while the server does not answer.
     let manager = match connection {
         Some(manager) => manager,
         None => connection.insert(client.get_connection_manager().await?),
     };
-    let payload = serde_json::to_vec(hint)
-        .map_err(|_| RedisError::from((redis::ErrorKind::Client, "a hint has no JSON form")))?;
-    redis::cmd("PUBLISH")
-        .arg(channel)
-        .arg(payload)
-        .query_async::<()>(manager)
-        .await
+    match messages.query_async::<()>(manager).await {
+        // That of before the server's restart: there is another by now. A hint may come twice.
+        Err(error) if error.is_unrecoverable_error() => messages.query_async(manager).await,
+        sent => sent,
+    }
 }

@@ -19,7 +19,7 @@ use super::store::failures::{self, Times};
 use super::store::{self, tokens};
 use crate::app::App;
 use crate::crypto::sha256;
-use crate::db::{DbError, Tx};
+use crate::db::{Clock, Db, DbError, Tx};
 use crate::events;
 use crate::limits::network;
 use crate::settings::LockoutSettings;
@@ -73,26 +73,28 @@ impl Try {
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn begin(&self, settings: &LockoutSettings, tx: &Tx) -> Result<Verdict, DbError> {
-        let times = times(settings, tx);
-        let begun = failures::take_place(tx, self.key(), settings.failures, &times).await?;
-        let everywhere = failures::locked_everywhere(tx, self.account).await?;
+    pub async fn begin(&self, settings: &LockoutSettings, db: &Db) -> Result<Verdict, DbError> {
+        let times = times(settings, db.clock());
+        let (here, everywhere) =
+            failures::take_place(db, self.key(), settings.failures, &times).await?;
         let now = times.now;
         let under_attack = everywhere.is_some_and(|until| until > now);
-        Ok(if begun.locked_until.is_some() {
+        Ok(if here.locked_until.is_some() {
             Verdict::Locked
-        } else if begun.failures > settings.failures {
+        } else if here.failures > settings.failures {
             Verdict::Busy
-        } else if under_attack && !self.is_from_a_known_network(tx, now).await? {
+        } else if under_attack && !self.is_from_a_known_network(db, now).await? {
             Verdict::CodeRequired
         } else {
             Verdict::Look
         })
     }
 
-    async fn is_from_a_known_network(&self, tx: &Tx, now: Timestamp) -> Result<bool, DbError> {
+    async fn is_from_a_known_network(&self, db: &Db, now: Timestamp) -> Result<bool, DbError> {
         let user = UserId(self.account);
-        let addresses = store::addresses_since(tx.conn(), user, now - KNOWN_FOR).await?;
+        let addresses = db
+            .read(|db| async move { store::addresses_since(&db, user, now - KNOWN_FOR).await })
+            .await?;
         let mut networks = addresses
             .iter()
             .filter_map(|address| Some(network_of(address.parse().ok()?)));
@@ -106,7 +108,7 @@ impl Try {
     /// The database's failure.
     pub async fn failed(&self, app: &App, tx: &Tx, counts: bool) -> Result<(), DbError> {
         let settings = &app.settings.auth.lockout;
-        let times = times(settings, tx);
+        let times = times(settings, tx.clock());
         let here = failures::lock(tx, self.key(), settings.failures, &times).await?;
         let everywhere = Times {
             window_ends_at: times.now + HOUR,
@@ -162,11 +164,8 @@ impl Try {
     }
 
     /// The password was right: what failed before from this network is forgotten.
-    ///
-    /// # Errors
-    /// The database's failure.
-    pub async fn succeeded(&self, tx: &Tx) -> Result<(), DbError> {
-        failures::forget(tx, self.key()).await
+    pub fn succeeded(&self, tx: &Tx) {
+        failures::forget(tx, self.key());
     }
 
     /// The try came to nothing: its place is given back.
@@ -202,8 +201,8 @@ pub async fn lift(
     Ok(())
 }
 
-fn times(settings: &LockoutSettings, tx: &Tx) -> Times {
-    let now = tx.clock().now();
+fn times(settings: &LockoutSettings, clock: &Clock) -> Times {
+    let now = clock.now();
     Times {
         now,
         window_ends_at: now + minutes(settings.window_minutes),

@@ -2,17 +2,17 @@
 
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
 use secrecy::ExposeSecret;
 
+use super::conn::Seen;
 use super::gate::Gate;
 use super::lock_file::{LockError, LockFile};
-use super::{Clock, Db, DbError, Watcher};
+use super::{Clock, Conn, Db, DbError};
 use crate::settings;
 
 /// Why the database could not be opened.
@@ -83,16 +83,14 @@ impl Db {
         };
         let path = rest.strip_prefix("//").unwrap_or(rest);
         let path = path.split('?').next().unwrap_or(path);
-        let statements = Arc::new(AtomicU64::new(0));
-        let watcher = Arc::new(OnceLock::new());
-        let reader = readers(path, settings, &statements, &watcher).await?;
+        let seen = Arc::default();
+        let reader = readers(path, settings, &seen).await?;
         Ok(Self {
             writer: reader.clone(),
             reader,
             clock,
             gate: None,
-            statements,
-            watcher,
+            seen,
             _lock: None,
         })
     }
@@ -150,11 +148,10 @@ async fn sqlite(
                 .busy_timeout(busy)
                 .foreign_keys(true)
         });
-    let statements = Arc::new(AtomicU64::new(0));
-    let watcher = Arc::new(OnceLock::new());
-    let writer = open(options, path, &statements, &watcher).await?;
+    let seen = Arc::default();
+    let writer = open(options, path, &seen).await?;
 
-    let reader = readers(path, settings, &statements, &watcher).await?;
+    let reader = readers(path, settings, &seen).await?;
     Ok(Db {
         writer,
         reader,
@@ -162,8 +159,7 @@ async fn sqlite(
         gate: Some(Gate::new(Duration::from_secs(
             settings.acquire_timeout_seconds,
         ))),
-        statements,
-        watcher,
+        seen,
         _lock: Some(Arc::new(lock)),
     })
 }
@@ -172,9 +168,8 @@ async fn sqlite(
 async fn readers(
     path: &str,
     settings: &settings::DatabaseSettings,
-    statements: &Arc<AtomicU64>,
-    watcher: &Arc<OnceLock<Watcher>>,
-) -> Result<DatabaseConnection, ConnectError> {
+    seen: &Arc<Seen>,
+) -> Result<Conn, ConnectError> {
     let busy = Duration::from_millis(settings.sqlite_busy_timeout_ms);
     let mut options = base_options(&format!("sqlite://{path}?mode=rw"), settings);
     options
@@ -188,7 +183,7 @@ async fn readers(
                 .foreign_keys(true)
                 .pragma("query_only", "on")
         });
-    open(options, path, statements, watcher).await
+    open(options, path, seen).await
 }
 
 async fn postgres(
@@ -225,17 +220,15 @@ async fn postgres(
         .set_application_name("taskflow")
         .map_sqlx_postgres_opts(move |options| options.options(session.clone()));
     let shown = crate::settings::hide_password(&url);
-    let statements = Arc::new(AtomicU64::new(0));
-    let watcher = Arc::new(OnceLock::new());
-    let pool = open(options, &shown, &statements, &watcher).await?;
+    let seen = Arc::default();
+    let pool = open(options, &shown, &seen).await?;
     warn_if_commits_are_not_durable(&pool).await;
     Ok(Db {
         writer: pool.clone(),
         reader: pool,
         clock,
         gate: None,
-        statements,
-        watcher,
+        seen,
         _lock: None,
     })
 }
@@ -254,28 +247,21 @@ fn base_options(url: &str, settings: &settings::DatabaseSettings) -> ConnectOpti
 async fn open(
     options: ConnectOptions,
     shown: &str,
-    statements: &Arc<AtomicU64>,
-    watcher: &Arc<OnceLock<Watcher>>,
-) -> Result<DatabaseConnection, ConnectError> {
+    seen: &Arc<Seen>,
+) -> Result<Conn, ConnectError> {
     let mut pool = Database::connect(options)
         .await
         .map_err(|error| ConnectError::Unreachable {
             url: shown.to_owned(),
             reason: error.to_string(),
         })?;
-    let (statements, watcher) = (statements.clone(), watcher.clone());
-    pool.set_metric_callback(move |statement| {
-        statements.fetch_add(1, Ordering::Relaxed);
-        if let Some(Watcher(see)) = watcher.get() {
-            see(statement.statement);
-        }
-        metrics::histogram!("database_statement_duration_seconds").record(statement.elapsed);
-    });
-    Ok(pool)
+    let told = seen.clone();
+    pool.set_metric_callback(move |one| told.note(one.statement, one.elapsed));
+    Ok(Conn::new(pool, seen.clone()))
 }
 
 /// "Nothing is lost" rests on PostgreSQL saying "committed" only when it is on disk.
-async fn warn_if_commits_are_not_durable(db: &DatabaseConnection) {
+async fn warn_if_commits_are_not_durable(db: &Conn) {
     let query = Statement::from_string(db.get_database_backend(), "SHOW synchronous_commit");
     let answer = match db.query_one_raw(query).await {
         Ok(row) => row.and_then(|row| row.try_get_by_index::<String>(0).ok()),

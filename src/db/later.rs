@@ -1,28 +1,62 @@
-//! Inserts that nothing else in their transaction reads or waits for: they are gathered and written together,
-//! on PostgreSQL by one statement, because each statement is a round trip.
-
-use std::sync::PoisonError;
+//! Inserts and deletes that nothing else in their transaction reads or waits for: they are gathered and written
+//! together, on PostgreSQL by one statement, because each statement is a round trip.
 
 use sea_orm::sea_query::{
-    CommonTableExpression, InsertStatement, SelectStatement, SubQueryStatement, WithClause,
-    WithQuery,
+    CommonTableExpression, DeleteStatement, InsertStatement, SelectStatement, SubQueryStatement,
+    WithClause, WithQuery,
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, QueryResult};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, ExecResult, QueryResult};
 
+use super::tx::AfterCommit;
 use super::{DbError, Tx};
 
-/// The most inserts of one statement. PostgreSQL takes 65,535 values, and an insert of ours has at most 500 rows.
+/// The most of them in one statement. PostgreSQL takes 65,535 values, and an insert of ours has at most 500 rows.
 const MOST: usize = 8;
 
+/// What can be put off.
+#[derive(Debug)]
+pub enum Later {
+    /// An insert.
+    Insert(InsertStatement),
+    /// A delete. It sees none of the rows that are inserted with it.
+    Delete(DeleteStatement),
+}
+
+impl From<InsertStatement> for Later {
+    fn from(insert: InsertStatement) -> Self {
+        Self::Insert(insert)
+    }
+}
+
+impl From<DeleteStatement> for Later {
+    fn from(delete: DeleteStatement) -> Self {
+        Self::Delete(delete)
+    }
+}
+
+impl From<Later> for SubQueryStatement {
+    fn from(later: Later) -> Self {
+        match later {
+            Later::Insert(insert) => insert.into(),
+            Later::Delete(delete) => delete.into(),
+        }
+    }
+}
+
+impl Later {
+    async fn run(&self, conn: &impl ConnectionTrait) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Insert(insert) => conn.execute(insert).await,
+            Self::Delete(delete) => conn.execute(delete).await,
+        }
+    }
+}
+
 impl Tx {
-    /// Has an insert written with others, before the transaction commits. Its failure is that of all of them: what is
+    /// Has an insert or a delete written with others, before the transaction commits. Its failure is that of all of them: what is
     /// put off must not fail for a reason that has a name, unless nothing else in the transaction fails for that.
-    pub fn later(&self, insert: InsertStatement) {
-        self.0
-            .later
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(insert);
+    pub fn later(&self, statement: impl Into<Later>) {
+        self.put_off().push(statement.into());
     }
 
     /// Writes what was put off so far.
@@ -30,55 +64,58 @@ impl Tx {
     /// # Errors
     /// The database's failure.
     pub async fn flush(&self) -> Result<(), DbError> {
-        let inserts = self.take_later();
+        let all = self.take_later();
         let conn = self.conn();
         if conn.get_database_backend() != DatabaseBackend::Postgres {
-            for insert in inserts {
-                conn.execute(&insert).await?;
+            for one in all {
+                one.run(conn).await?;
             }
             return Ok(());
         }
-        self.write_together(inserts).await
+        self.write_together(all).await
     }
 
-    /// Writes what was put off so far and these inserts, and answers the query, by one statement. Each of the
-    /// inserts, and the query, may read by their names what those before it return. Only for PostgreSQL.
+    /// Keeps for the end of the transaction one statement that writes what was put off so far and these inserts, and
+    /// answers the query; `then` makes a hint of that. Each of the inserts, and the query, may read by their names what
+    /// those before it return. Only for PostgreSQL.
     ///
     /// # Errors
     /// The database's failure.
-    pub async fn flush_with<const N: usize>(
+    pub async fn end_with<const N: usize>(
         &self,
         named: [(&'static str, InsertStatement); N],
         query: SelectStatement,
-    ) -> Result<Vec<QueryResult>, DbError> {
-        let mut inserts = self.take_later();
-        let some = inserts.len().min(MOST - N);
-        let last = inserts.split_off(inserts.len() - some);
-        self.write_together(inserts).await?;
+        then: impl FnOnce(Vec<QueryResult>) -> Result<AfterCommit, DbError> + Send + 'static,
+    ) -> Result<(), DbError> {
+        let mut all = self.take_later();
+        let some = all.len().min(MOST - N);
+        let last = all.split_off(all.len() - some);
+        self.write_together(all).await?;
         let mut with = parts(last);
         for (name, insert) in named {
             with.cte(part(name.to_owned(), insert));
         }
-        Ok(self.conn().query_all(&together(with, query)).await?)
+        let statement = DatabaseBackend::Postgres.build(&together(with, query));
+        self.keep_last(statement, Box::new(then)).await
     }
 
-    async fn write_together(&self, inserts: Vec<InsertStatement>) -> Result<(), DbError> {
-        let mut inserts = inserts.into_iter();
+    async fn write_together(&self, all: Vec<Later>) -> Result<(), DbError> {
+        let mut all = all.into_iter();
         loop {
-            let mut some: Vec<_> = inserts.by_ref().take(MOST).collect();
+            let mut some: Vec<_> = all.by_ref().take(MOST).collect();
             let Some(last) = some.pop() else {
                 return Ok(());
             };
             if some.is_empty() {
-                self.conn().execute(&last).await?;
+                last.run(self.conn()).await?;
             } else {
                 self.conn().execute(&together(parts(some), last)).await?;
             }
         }
     }
 
-    fn take_later(&self) -> Vec<InsertStatement> {
-        std::mem::take(&mut *self.0.later.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take_later(&self) -> Vec<Later> {
+        std::mem::take(&mut *self.put_off())
     }
 }
 
@@ -90,16 +127,16 @@ fn together(with: WithClause, last: impl Into<SubQueryStatement>) -> WithQuery {
     query
 }
 
-fn parts(inserts: Vec<InsertStatement>) -> WithClause {
+fn parts(all: Vec<Later>) -> WithClause {
     let mut with = WithClause::new();
-    for (number, insert) in inserts.into_iter().enumerate() {
-        with.cte(part(format!("part_{number}"), insert));
+    for (number, one) in all.into_iter().enumerate() {
+        with.cte(part(format!("part_{number}"), one));
     }
     with
 }
 
-fn part(name: String, insert: InsertStatement) -> CommonTableExpression {
+fn part(name: String, statement: impl Into<SubQueryStatement>) -> CommonTableExpression {
     let mut part = CommonTableExpression::new();
-    part.table_name(name).query(insert);
+    part.table_name(name).query(statement);
     part
 }

@@ -25,7 +25,7 @@ impl Db {
     pub async fn migrate_up(&self) -> Result<(), DbError> {
         self.alone(|| async {
             let missing = self.pending_changes().await?;
-            Migrator::up(&self.writer, None).await?;
+            Migrator::up(self.writer.pool(), None).await?;
             if !missing.is_empty() {
                 tracing::info!(
                     count = missing.len(),
@@ -67,7 +67,7 @@ impl Db {
     /// # Errors
     /// When a change cannot be taken back.
     pub async fn migrate_down(&self, steps: u32) -> Result<(), DbError> {
-        Ok(Migrator::down(&self.writer, Some(steps)).await?)
+        Ok(Migrator::down(self.writer.pool(), Some(steps)).await?)
     }
 
     /// Every change this executable knows, oldest first.

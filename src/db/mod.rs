@@ -4,6 +4,7 @@
 //! this room is written once for both.
 
 mod clock;
+mod conn;
 mod connect;
 mod error;
 mod gate;
@@ -16,19 +17,17 @@ pub mod migrate;
 mod prune;
 mod shared_reads;
 mod together;
+mod tx;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sea_query::InsertStatement;
-use sea_orm::{
-    DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait, TryInsertResult,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, QueryResult, Statement, TryInsertResult};
 use uuid::Uuid;
 
 pub use self::clock::Clock;
+pub use self::conn::Conn;
+use self::conn::Seen;
 pub use self::connect::ConnectError;
 pub use self::error::DbError;
 use self::gate::Gate;
@@ -36,6 +35,7 @@ use self::lock_file::LockFile;
 pub use self::prune::{hourly, in_steps};
 pub use self::shared_reads::SharedReads;
 pub use self::together::Together;
+pub use self::tx::{Tx, TxConn};
 use crate::failpoint::{self, Point};
 
 /// A transaction that lost against another is tried this often before the caller hears of it.
@@ -44,65 +44,14 @@ const WRITE_TRIES: u32 = 5;
 /// The database of this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    writer: DatabaseConnection,
-    reader: DatabaseConnection,
+    writer: Conn,
+    reader: Conn,
     clock: Clock,
     /// Guards the one writer connection of SQLite.
     gate: Option<Arc<Gate>>,
-    /// How many statements were sent.
-    statements: Arc<AtomicU64>,
-    /// Is shown every statement.
-    watcher: Arc<OnceLock<Watcher>>,
+    seen: Arc<Seen>,
     /// Held as long as the process uses an SQLite file.
     _lock: Option<Arc<LockFile>>,
-}
-
-/// Sees statements as they are sent, with their values.
-struct Watcher(Box<dyn Fn(&Statement) + Send + Sync>);
-
-impl std::fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watcher")
-    }
-}
-
-/// What is called once a transaction is committed.
-type AfterCommit = Box<dyn FnOnce() + Send>;
-
-/// An open write transaction. Only [`Db::write`] makes one, so a service that takes `&Tx` cannot
-/// open a second one inside the first, which on SQLite would wait for itself. A handle: the
-/// transaction ends with `write`, whoever still holds one.
-#[derive(Clone)]
-pub struct Tx(Arc<TxParts>);
-
-struct TxParts {
-    inner: DatabaseTransaction,
-    clock: Clock,
-    /// Inserts that were put off.
-    later: Mutex<Vec<InsertStatement>>,
-    after_commit: Mutex<Vec<AfterCommit>>,
-}
-
-impl Tx {
-    /// The connection to run statements on.
-    pub fn conn(&self) -> &DatabaseTransaction {
-        &self.0.inner
-    }
-
-    /// The clock of the application.
-    pub fn clock(&self) -> &Clock {
-        &self.0.clock
-    }
-
-    /// Runs a short function after the commit, and never when it fails: for hints, which may be
-    /// lost. It must not wait.
-    pub fn after_commit(&self, hint: impl FnOnce() + Send + 'static) {
-        self.0
-            .after_commit
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(Box::new(hint));
-    }
 }
 
 impl Db {
@@ -139,62 +88,33 @@ impl Db {
         E: From<DbError> + WriteError,
     {
         let pass = match &self.gate {
-            Some(gate) => Some(gate.enter(&self.writer).await?),
+            Some(gate) => Some(gate.enter(self.writer.pool()).await?),
             None => None,
         };
-        // On SQLite a transaction that reads first and writes later fails at once when another
-        // wrote in between: IMMEDIATE takes the write lock at the start. PostgreSQL ignores it.
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one place that begins"
-        )]
-        let inner = self
-            .writer
-            .begin_with_options(options)
-            .await
-            .map_err(DbError::from)?;
-        let tx = Tx(Arc::new(TxParts {
-            inner,
-            clock: self.clock.clone(),
-            later: Mutex::default(),
-            after_commit: Mutex::default(),
-        }));
-        let mut result = work(tx.clone()).await;
+        let tx = Tx::begin(self.writer.clone(), self.clock.clone()).await?;
+        // On the heap: it holds all that the work holds, and whoever waits for it is moved from place to place.
+        let mut result = Box::pin(work(tx.clone())).await;
         if result.is_ok()
-            && let Err(error) = tx.flush().await
+            && let Err(error) = tx.finish().await
         {
             result = Err(error.into());
         }
-        let TxParts {
-            inner,
-            after_commit,
-            ..
-        } = Arc::into_inner(tx.0).ok_or_else(|| {
-            DbError::from(DbErr::Custom("a transaction outlived its work".to_owned()))
-        })?;
+        let ending = tx.into_ending()?;
         let value = match result {
             Ok(value) => value,
             Err(error) => {
-                let rolled_back = inner.rollback().await;
+                let rolled_back = ending.roll_back().await;
                 // After a failure of the database nothing is known of the connection.
-                if let Some(pass) = pass.filter(|_| rolled_back.is_ok() && error.as_db().is_none())
-                {
+                if let Some(pass) = pass.filter(|_| rolled_back && error.as_db().is_none()) {
                     pass.ended_well();
                 }
                 return Err(error);
             }
         };
-        let hints = after_commit
-            .into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // By itself, so that it comes to its end when the caller goes away in the middle: what was
         // committed is always hinted at, and what ended is ended in this process, too.
         let end = async move {
-            inner.commit().await?;
+            let hints = ending.commit().await?;
             if let Some(pass) = pass {
                 pass.ended_well();
             }
@@ -204,14 +124,26 @@ impl Db {
             for hint in hints {
                 hint();
             }
-            Ok::<_, DbErr>(())
+            Ok::<_, DbError>(())
         };
         let ended = tokio::spawn(end).await;
         ended
             .map_err(|error| DbErr::Custom(format!("a commit: {error}")))
-            .and_then(|committed| committed)
-            .map_err(DbError::from)?;
+            .map_err(DbError::from)??;
         Ok(value)
+    }
+
+    /// Runs one statement that writes, which is a transaction by itself. Answers its row, if it answers one.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn write_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbError> {
+        if self.backend() == DatabaseBackend::Postgres {
+            return Ok(self.writer.query_one_raw(statement).await?);
+        }
+        let statement = &statement;
+        self.write(|tx| async move { Ok(tx.conn().query_one_raw(statement.clone()).await?) })
+            .await
     }
 
     /// Runs a read. After a restart of PostgreSQL the pool still holds dead connections: a read
@@ -221,7 +153,7 @@ impl Db {
     /// What `work` answered.
     pub async fn read<T, E, F, R>(&self, work: F) -> Result<T, E>
     where
-        F: Fn(DatabaseConnection) -> R,
+        F: Fn(Conn) -> R,
         R: Future<Output = Result<T, E>>,
         E: WriteError,
     {
@@ -246,13 +178,13 @@ impl Db {
     /// How many statements were sent to the database since the start, those that begin and end
     /// transactions not counted: what an operation costs can be told from it.
     pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.seen.count()
     }
 
     /// Shows every statement from now on, with its values, to the first who asks: so that a test can
     /// have the database explain what is really sent.
     pub fn watch(&self, see: impl Fn(&Statement) + Send + Sync + 'static) {
-        self.watcher.set(Watcher(Box::new(see))).ok();
+        self.seen.watch(see);
     }
 
     /// Asks the database for a sign of life.
@@ -260,7 +192,6 @@ impl Db {
     /// # Errors
     /// When it gives none.
     pub async fn ping(&self) -> Result<(), DbError> {
-        use sea_orm::ConnectionTrait;
         self.read(|db| async move {
             db.query_one_raw(Statement::from_string(
                 db.get_database_backend(),
@@ -277,7 +208,7 @@ impl Db {
     pub async fn close(self, at_most: Duration) {
         let close = async {
             for pool in [self.reader, self.writer] {
-                if let Err(error) = pool.close().await {
+                if let Err(error) = pool.pool().close_by_ref().await {
                     tracing::warn!(%error, "a database pool did not close cleanly");
                 }
             }

@@ -336,7 +336,7 @@ impl Feed {
 
     /// What comes after a place in a stream of which more is known to be there.
     async fn page(&self, stream: &str, after: i64) -> Result<Page, DbError> {
-        let read = async {
+        let read = || async {
             // The semaphore is never closed, so the permit is always had.
             let _permit = self.0.reads.acquire().await.ok();
             let rows = self
@@ -421,7 +421,7 @@ impl Follower {
         let (feed, stream) = (&self.news.feed, &self.news.stream);
         let page = feed.page(stream, self.last).await?;
         if page.has_holes || page.entries.is_empty() {
-            let (min_seq, last_seq) = feed.bounds(stream).await?;
+            let (min_seq, last_seq) = Box::pin(feed.bounds(stream)).await?;
             // What should come next was pruned: say so, never skip it silently.
             if page.has_holes || min_seq > self.last + 1 {
                 return Err(feed.expired(stream, min_seq, last_seq));

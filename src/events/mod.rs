@@ -175,21 +175,13 @@ impl Log {
         if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
             return tx.flush().await;
         }
-        let names: Vec<_> = self.entries.keys().cloned().collect();
-        let last = places::give(tx, self.entries).await?;
-        for stream in names {
-            let Some(&last) = last.get(&stream) else {
-                return Err(sea_orm::DbErr::RecordNotFound("a stream's counter".to_owned()).into());
-            };
-            let bus = bus.clone();
-            tx.after_commit(move || {
-                bus.publish(Hint::Stream {
-                    name: stream,
-                    seq: last,
-                });
-            });
-        }
-        Ok(())
+        let bus = bus.clone();
+        let hint = move |stand: BTreeMap<_, _>| {
+            for (name, seq) in stand {
+                bus.publish(Hint::Stream { name, seq });
+            }
+        };
+        places::give(tx, self.entries, hint).await
     }
 }
 

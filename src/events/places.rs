@@ -15,17 +15,26 @@ use crate::db::{DbError, Tx};
 /// Events, by the stream in which each gets the next place.
 type Entries = BTreeMap<String, Vec<EventId>>;
 
+/// The number of the last entry of each stream.
+type Stand = BTreeMap<String, i64>;
+
 /// Writes what the transaction put off, raises the counter of each stream by the number of its new
-/// entries, and writes these. Answers where each stream stands now.
-pub async fn give(tx: &Tx, entries: Entries) -> Result<BTreeMap<String, i64>, DbError> {
+/// entries, and writes these: on PostgreSQL at the end of the transaction. When it is committed, `then` is told where
+/// each stream stands.
+pub async fn give(
+    tx: &Tx,
+    entries: Entries,
+    then: impl FnOnce(Stand) + Send + 'static,
+) -> Result<(), DbError> {
     if tx.conn().get_database_backend() == DatabaseBackend::Postgres {
-        return give_at_once(tx, entries).await;
+        return give_at_once(tx, entries, then).await;
     }
     // The entries refer to the events.
     tx.flush().await?;
-    let last = numbers(&tx.conn().query_all(&raise(&entries)).await?)?;
+    let rows = tx.conn().query_all(&raise(&entries)).await?;
+    let stand = stand(&rows, entries.len())?;
     let rows = places(entries).map(|(stream, behind, event_id)| {
-        let last = last.get(&stream).copied().unwrap_or_default();
+        let last = stand.get(&stream).copied().unwrap_or_default();
         stream_entry::ActiveModel {
             stream: Set(stream),
             seq: Set(last - behind),
@@ -35,11 +44,17 @@ pub async fn give(tx: &Tx, entries: Entries) -> Result<BTreeMap<String, i64>, Db
     stream_entry::Entity::insert_many(rows)
         .exec_without_returning(tx.conn())
         .await?;
-    Ok(last)
+    tx.after_commit(move || then(stand));
+    Ok(())
 }
 
 /// The same by one statement: the entries are written from what raising the counters returns.
-async fn give_at_once(tx: &Tx, entries: Entries) -> Result<BTreeMap<String, i64>, DbError> {
+async fn give_at_once(
+    tx: &Tx,
+    entries: Entries,
+    then: impl FnOnce(Stand) + Send + 'static,
+) -> Result<(), DbError> {
+    let streams = entries.len();
     let raise = raise(&entries);
     let places = places(entries).map(|(stream, behind, event_id)| {
         let values: [Value; 3] = [stream.into(), behind.into(), event_id.into()];
@@ -66,14 +81,19 @@ async fn give_at_once(tx: &Tx, entries: Entries) -> Result<BTreeMap<String, i64>
         ])
         .select_from(rows)
         .map_err(|error| DbErr::Custom(format!("the entries of streams: {error}")))?;
-    let stand = Query::select()
+    let counters = Query::select()
         .columns([stream::Column::Name, stream::Column::LastSeq])
         .from(RAISED)
         .take();
-    numbers(
-        &tx.flush_with([(RAISED, raise), ("written", write)], stand)
-            .await?,
+    tx.end_with(
+        [(RAISED, raise), ("written", write)],
+        counters,
+        move |rows| {
+            let stand = stand(&rows, streams)?;
+            Ok(Box::new(move || then(stand)))
+        },
     )
+    .await
 }
 
 /// The names of what the statement above reads.
@@ -107,7 +127,11 @@ fn places(entries: Entries) -> impl Iterator<Item = (String, i64, EventId)> {
     })
 }
 
-fn numbers(rows: &[QueryResult]) -> Result<BTreeMap<String, i64>, DbError> {
+fn stand(rows: &[QueryResult], streams: usize) -> Result<Stand, DbError> {
     let row = |row: &QueryResult| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
-    Ok(rows.iter().map(row).collect::<Result<_, DbErr>>()?)
+    let stand: Stand = rows.iter().map(row).collect::<Result<_, DbErr>>()?;
+    if stand.len() != streams {
+        return Err(DbErr::RecordNotFound("a stream's counter".to_owned()).into());
+    }
+    Ok(stand)
 }

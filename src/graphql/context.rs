@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::{Context, Response};
 use entity::Viewer;
@@ -52,6 +53,9 @@ pub trait ContextExt {
     /// Counts what the operation does.
     fn meter(&self) -> &Meter;
 
+    /// Says of a subscription that it runs.
+    fn begins(&self);
+
     /// The signed-in person.
     ///
     /// # Errors
@@ -82,9 +86,32 @@ impl ContextExt for Context<'_> {
         &self.data_unchecked::<RequestContext>().client
     }
 
+    fn begins(&self) {
+        if let Some(executed) = self.data_opt::<Executed>() {
+            executed.set();
+        }
+    }
+
     fn meter(&self) -> &Meter {
         // `schema::Api` puts it into every request; there is no schema that serves without.
         self.data_unchecked()
+    }
+}
+
+/// Set once the operation runs: parse, validation and start errors come in the same shape as an
+/// error of a field, and the protocols want to know which it was.
+#[derive(Clone, Debug, Default)]
+pub struct Executed(Arc<AtomicBool>);
+
+impl Executed {
+    /// It runs.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it runs.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

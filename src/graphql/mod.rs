@@ -13,7 +13,7 @@ mod outward;
 mod page;
 
 pub use self::at_hand::{AtHand, HasAtHand};
-pub use self::context::{Answer, Caller, Client, ContextExt, RequestContext};
+pub use self::context::{Answer, Caller, Client, ContextExt, Executed, RequestContext};
 pub use self::date::{Date, is_date_time};
 pub use self::documents::{Documents, ManifestError, Registration, check_manifests};
 pub use self::errors::{ApiError, ErrorCode, UserError, UserErrorCode, shorten, stamp};

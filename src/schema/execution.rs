@@ -1,7 +1,6 @@
 //! What is around the execution of an operation: the request it belongs to, whether its document is valid, and
 //! whether it began.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::extensions::{
@@ -11,6 +10,7 @@ use async_graphql::{Response, ServerError, ValidationResult};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
+use crate::graphql::Executed;
 use crate::graphql::guard::{Document, KnownDocuments};
 use crate::telemetry;
 
@@ -31,10 +31,6 @@ impl futures_util::Stream for InRequest {
         telemetry::in_request(&this.request_id, || this.answers.poll_next_unpin(cx))
     }
 }
-
-/// Set once the operation runs: parse, validation and start errors come in the same shape as an
-/// error of a field, and the protocols want to know which it was.
-pub(super) struct Executed(pub(super) Arc<AtomicBool>);
 
 /// A document that was not known yet. Kept as soon as it is found valid, and let go here: a subscription may wait
 /// for hours until something is executed, and the same document is asked for on many sockets.
@@ -87,8 +83,8 @@ impl Extension for NoteExecution {
         operation_name: Option<&str>,
         next: NextExecute<'_>,
     ) -> Response {
-        if let Ok(Executed(executed)) = ctx.data::<Executed>() {
-            executed.store(true, Ordering::Relaxed);
+        if let Some(executed) = ctx.data_opt::<Executed>() {
+            executed.set();
         }
         next.run(ctx, operation_name).await
     }

@@ -148,6 +148,17 @@ async fn wrong_passwords_are_forgotten_after_a_while_and_after_a_right_one(
     assert!(is_in(&logs_in(&app, HERE, "ada", PASSWORD).await));
 }
 
+/// Who it is, the place in the count, their roles, the time of the login, and at the end all else.
+#[tokio::test]
+async fn a_login_takes_five_statements() {
+    let app = start(Full).await;
+    app.person("ada").await;
+    let before = app.app.db.statements();
+    let reply = logs_in(&app, HERE, "ada", PASSWORD).await;
+    assert!(reply.body["data"]["login"]["accessToken"].is_string());
+    assert_eq!(app.app.db.statements() - before, 5);
+}
+
 #[rstest]
 #[tokio::test]
 async fn an_unknown_a_wrong_and_a_locked_login_take_the_same_work_and_get_the_same_answer(

@@ -109,36 +109,30 @@ enum Begun {
     WrongCode,
 }
 
-/// Counts the try, and settles what there is to settle about a code, in one transaction.
+/// Counts the try, and settles what there is to settle about a code.
 async fn begin(
     app: &App,
     attempt: &Try,
     code: Option<&str>,
     gets_mail: bool,
 ) -> Result<Begun, AuthError> {
+    match attempt.begin(&app.settings.auth.lockout, &app.db).await? {
+        Verdict::Locked => return Ok(Begun::Refuse),
+        Verdict::Busy => return Ok(Begun::Busy),
+        Verdict::CodeRequired if gets_mail => {}
+        Verdict::Look | Verdict::CodeRequired => return Ok(Begun::Look),
+    }
     app.db
         .write(|tx| async move {
-            let verdict = attempt.begin(&app.settings.auth.lockout, &tx).await?;
-            Ok::<_, AuthError>(match verdict {
-                Verdict::Locked => Begun::Refuse,
-                Verdict::Busy => Begun::Busy,
-                Verdict::CodeRequired if gets_mail => match code {
-                    None => {
-                        // Nothing was guessed.
-                        attempt.forget(&tx).await?;
-                        attempt.send_code(app, &tx).await?;
-                        Begun::CodeSent
-                    }
-                    Some(code) => {
-                        let purpose = Purpose::LoginCode;
-                        match one_time::redeem(&tx, code, purpose, attempt.user).await? {
-                            Some(_) => Begun::Look,
-                            None => Begun::WrongCode,
-                        }
-                    }
-                },
-                Verdict::Look | Verdict::CodeRequired => Begun::Look,
-            })
+            let Some(code) = code else {
+                // Nothing was guessed.
+                attempt.forget(&tx).await?;
+                attempt.send_code(app, &tx).await?;
+                return Ok::<_, AuthError>(Begun::CodeSent);
+            };
+            let purpose = Purpose::LoginCode;
+            let redeemed = one_time::redeem(&tx, code, purpose, attempt.user).await?;
+            Ok(redeemed.map_or(Begun::WrongCode, |_| Begun::Look))
         })
         .await
 }
@@ -154,7 +148,8 @@ async fn succeed(
     let signed_in = app
         .db
         .write(|tx| async move {
-            attempt.succeeded(&tx).await?;
+            attempt.succeeded(&tx);
+            let roles = accounts::roles(&tx.peek(), user.id).await?;
             // Disabled, or changed its password, since it was read.
             let Some(noted) = accounts::note_login(&tx, user).await? else {
                 return Ok::<_, AuthError>(None);
@@ -162,7 +157,6 @@ async fn succeed(
             if let Some(hash) = better_hash {
                 accounts::set_better_hash(&tx, user.id, hash).await?;
             }
-            let roles = accounts::roles(tx.conn(), user.id).await?;
             Ok(Some(open_session(app, &tx, noted, roles, device).await?))
         })
         .await?;

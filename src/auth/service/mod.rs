@@ -163,7 +163,7 @@ async fn open_session(
         revoked_at: None,
         revoke_reason: None,
     };
-    store::insert(tx, session).await?;
+    store::insert(tx, session);
     signed_in(app, user, id, roles, &fresh.token, fresh.expires_at)
 }
 

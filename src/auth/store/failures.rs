@@ -2,10 +2,13 @@
 
 use entity::login_failure::{Column, EVERYWHERE, Entity};
 use entity::{Timestamp, UserId};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, QueryTrait,
+    Statement,
+};
 use uuid::Uuid;
 
-use crate::db::{DbError, Tx};
+use crate::db::{Db, DbError, Tx};
 
 /// How an account stands for a network.
 #[derive(Clone, Copy, Debug)]
@@ -31,15 +34,15 @@ pub struct Times {
 
 /// Takes a place in the count of an account for a network. A row whose time is over begins anew. Above
 /// `most` nothing is added: those tries are not looked at. When the last of those that are has been
-/// given up, one more has its place.
+/// given up, one more has its place. Answers also until when the account is locked from everywhere, or was.
 pub async fn take_place(
-    tx: &Tx,
+    db: &Db,
     (account, network): (Uuid, &str),
     most: i32,
     times: &Times,
-) -> Result<Count, DbError> {
-    count(
-        tx,
+) -> Result<(Count, Option<Timestamp>), DbError> {
+    let statement = Statement::from_sql_and_values(
+        db.backend(),
         "INSERT INTO login_failures (account, network, failures, window_ends_at, last_at)
          VALUES ($1, $2, 1, $3, $4)
          ON CONFLICT (account, network) DO UPDATE SET
@@ -65,7 +68,9 @@ pub async fn take_place(
            locked_until = CASE
              WHEN login_failures.locked_until > $4 THEN login_failures.locked_until
              ELSE NULL END
-         RETURNING failures, locked_until",
+         RETURNING failures, locked_until, (
+           SELECT everywhere.locked_until FROM login_failures everywhere
+           WHERE everywhere.account = $1 AND everywhere.network = $7)",
         [
             account.into(),
             network.into(),
@@ -73,9 +78,11 @@ pub async fn take_place(
             times.now.into(),
             most.into(),
             times.given_up.into(),
+            EVERYWHERE.into(),
         ],
-    )
-    .await
+    );
+    let row = db.write_one(statement).await?.ok_or_else(no_count)?;
+    Ok((counted(&row)?, row.try_get_by_index(2)?))
 }
 
 /// Locks an account for a network when `most` of its tries failed.
@@ -144,14 +151,6 @@ pub async fn add_everywhere(
     .await
 }
 
-/// Until when an account is locked from everywhere, or was.
-pub async fn locked_everywhere(tx: &Tx, account: Uuid) -> Result<Option<Timestamp>, DbError> {
-    let row = Entity::find_by_id((account, EVERYWHERE.to_owned()))
-        .one(tx.conn())
-        .await?;
-    Ok(row.and_then(|row| row.locked_until))
-}
-
 /// Gives a place back.
 pub async fn give_back(tx: &Tx, (account, network): (Uuid, &str)) -> Result<(), DbError> {
     let back = Statement::from_sql_and_values(
@@ -164,12 +163,12 @@ pub async fn give_back(tx: &Tx, (account, network): (Uuid, &str)) -> Result<(), 
     Ok(())
 }
 
-/// Forgets the failures of an account from a network.
-pub async fn forget(tx: &Tx, (account, network): (Uuid, &str)) -> Result<(), DbError> {
-    Entity::delete_by_id((account, network.to_owned()))
-        .exec(tx.conn())
-        .await?;
-    Ok(())
+/// Forgets the failures of an account from a network, at the end of the transaction.
+pub fn forget(tx: &Tx, (account, network): (Uuid, &str)) {
+    let delete = Entity::delete_many()
+        .filter(Column::Account.eq(account))
+        .filter(Column::Network.eq(network));
+    tx.later(delete.into_query());
 }
 
 /// Forgets the failures of an account from a network and those that are counted from everywhere, or all
@@ -189,12 +188,17 @@ async fn count<const N: usize>(
 ) -> Result<Count, DbError> {
     let conn = tx.conn();
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
-    let row = conn
-        .query_one_raw(statement)
-        .await?
-        .ok_or_else(|| DbErr::RecordNotFound("a count of failures".to_owned()))?;
+    let row = conn.query_one_raw(statement).await?.ok_or_else(no_count)?;
+    counted(&row)
+}
+
+fn counted(row: &QueryResult) -> Result<Count, DbError> {
     Ok(Count {
         failures: row.try_get_by_index(0)?,
         locked_until: row.try_get_by_index(1)?,
     })
+}
+
+fn no_count() -> DbErr {
+    DbErr::RecordNotFound("a count of failures".to_owned())
 }

@@ -11,7 +11,7 @@ use entity::{SessionId, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 
 use crate::db::keyset::{self, Key};
@@ -24,12 +24,9 @@ const ROWS: usize = 1_000;
 /// Where a page of sessions ended: when the last one was used, and its id.
 pub type SessionKeys = (CursorTime, SessionId);
 
-/// Writes a new session.
-pub async fn insert(tx: &Tx, session: Model) -> Result<(), DbError> {
-    Entity::insert(session.into_active_model())
-        .exec_without_returning(tx.conn())
-        .await?;
-    Ok(())
+/// Writes a new session, at the end of the transaction.
+pub fn insert(tx: &Tx, session: Model) {
+    tx.later(Entity::insert(session.into_active_model()).into_query());
 }
 
 /// The replacement of a refresh token.

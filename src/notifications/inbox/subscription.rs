@@ -49,7 +49,7 @@ impl NotificationSubscription {
             let (app, viewer) = (app.clone(), viewer.clone());
             Box::pin(async move { tell(&app, &viewer, &*entry?).await.map(Box::new) })
         });
-        Ok(to_the_first_error(events))
+        Ok(to_the_first_error(ctx, events))
     }
 }
 

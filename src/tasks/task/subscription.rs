@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use entity::{EventId, TaskId, UserId, Viewer, event};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
-use sea_orm::DatabaseConnection;
 
 use super::api::Task;
 use super::events::TaskAssigned;
@@ -15,7 +14,7 @@ use super::query::PeopleAsked;
 use super::store;
 use crate::accounts::{self, User};
 use crate::app::{App, AppExt};
-use crate::db::{DbError, SharedReads};
+use crate::db::{Conn, DbError, SharedReads};
 use crate::events::{Entry, Event, Start, assigned_stream};
 use crate::graphql::{ApiError, AtHand, ContextExt};
 
@@ -76,7 +75,7 @@ impl TaskSubscription {
                     .map(Box::new)
             })
         });
-        Ok(to_the_first_error(events))
+        Ok(to_the_first_error(ctx, events))
     }
 }
 
@@ -91,11 +90,13 @@ fn people_asked(ctx: &Context<'_>) -> PeopleAsked {
     PeopleAsked::of(people.into_iter())
 }
 
-/// A stream that ends with its first error: after the event behind it the client's cursor would be
-/// past the one that failed.
+/// The stream of a subscription that begins here. It ends with its first error: after the event behind it
+/// the client's cursor would be past the one that failed.
 pub fn to_the_first_error<T>(
+    ctx: &Context<'_>,
     events: impl Stream<Item = Result<T, ApiError>>,
 ) -> impl Stream<Item = Result<T, ApiError>> {
+    ctx.begins();
     unfold(Some(Box::pin(events)), async |events| {
         let mut events = events?;
         let event = events.next().await?;
@@ -113,9 +114,10 @@ async fn tell(
     Entry { cursor, event }: &Entry,
 ) -> Result<TaskAssignedEvent, ApiError> {
     let assigned = read(event)?;
-    let look = app
-        .db
-        .read(|db| look(db, viewer, asked, assigned.task_id, event.actor_id));
+    let look = || {
+        let read = |db| look(db, viewer, asked, assigned.task_id, event.actor_id);
+        app.db.read(read)
+    };
     let (task, assigned_by) = looks.get((event.id, viewer.clone(), asked), look).await?;
     Ok(TaskAssignedEvent {
         cursor: cursor.encode(),
@@ -128,7 +130,7 @@ async fn tell(
 }
 
 async fn look(
-    db: DatabaseConnection,
+    db: Conn,
     viewer: &Viewer,
     asked: PeopleAsked,
     task: TaskId,

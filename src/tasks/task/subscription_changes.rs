@@ -127,7 +127,7 @@ impl TaskChangeSubscription {
                 }
             })
         });
-        Ok(to_the_first_error(events))
+        Ok(to_the_first_error(ctx, events))
     }
 }
 
@@ -204,7 +204,7 @@ async fn tell(
 
 /// The task of an event, deleted or not, if the viewer may still see what they follow.
 async fn look(
-    db: &sea_orm::DatabaseConnection,
+    db: &crate::db::Conn,
     viewer: &Viewer,
     subject: Subject,
     task: Option<TaskId>,

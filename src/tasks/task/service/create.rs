@@ -117,7 +117,7 @@ async fn make(
             let labels: BTreeMap<_, _> = labels.filter(|(_, labels)| !labels.is_empty()).collect();
             if !labels.is_empty() {
                 // They refer to the tasks.
-                tx.flush().await.map_err(no_account)?;
+                tx.flush().await?;
                 label::replace(&tx, &labels).await?;
             }
             let changes: Vec<_> = tasks
@@ -128,12 +128,14 @@ async fn make(
                     beside: Vec::new(),
                 })
                 .collect();
-            record::write(app, &tx, viewer, &changes)
-                .await
-                .map_err(no_account)?;
+            record::write(app, &tx, viewer, &changes).await?;
             Ok(tasks)
         })
         .await
+        .map_err(|error| match error {
+            TaskError::Db(error) => no_account(error),
+            error => error,
+        })
 }
 
 /// Whether there is everything they refer to.

@@ -188,7 +188,7 @@ async fn active(
     if people.is_empty() {
         return Ok(HashSet::new());
     }
-    accounts::active_among(tx.conn(), people.into_iter().collect()).await
+    accounts::active_among(&tx.peek(), people.into_iter().collect()).await
 }
 
 fn unknown_assignee() -> UserError {

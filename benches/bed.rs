@@ -129,6 +129,12 @@ impl Bed {
         Service::start(self.folder(), Path::new(TASKFLOW), args, &env, "/readyz").await
     }
 
+    /// Starts a server of the benchmark's own, with one thread for its work.
+    pub async fn own(&self, database: &str, key: &Path, name: &str) -> Service {
+        let this = std::env::current_exe().expect("an executable");
+        self.other(database, key, &this, name).await
+    }
+
     /// Starts another's server on this database, with the key that our tokens are checked with, and waits
     /// until it is ready.
     pub async fn other(&self, database: &str, key: &Path, program: &Path, arg: &str) -> Service {
@@ -241,6 +247,11 @@ impl Service {
     /// What it has in memory, in KiB.
     pub fn memory(&self) -> u64 {
         self.status("VmRSS:")
+    }
+
+    /// What of it belongs to nothing but itself, in KiB.
+    pub fn own_memory(&self) -> u64 {
+        self.status("RssAnon:")
     }
 
     /// The most it has had in memory, in KiB.

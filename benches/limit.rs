@@ -1,6 +1,9 @@
-//! The limit: a server that is written by hand for three questions and nothing else, on axum and sqlx. It checks
-//! the same tokens and asks for the same rights as ours, in one statement each. No server that does more
-//! costs less.
+//! The limit: a server that is written by hand for four requests and one subscription and nothing else, on axum and
+//! sqlx. It checks the same tokens and asks for the same rights as ours, in one statement each. No server that does
+//! more costs less.
+
+mod graphql;
+mod sockets;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +24,8 @@ use sqlx::postgres::{PgPool, PgPoolOptions, PgRow};
 use taskflow::db::Clock;
 use tokio::net::TcpListener;
 use uuid::Uuid;
+
+use self::sockets::{Followers, New};
 
 /// As many connections as ours has.
 const CONNECTIONS: u32 = 10;
@@ -54,16 +59,25 @@ const TASKS: &str = concat!(
      ORDER BY mine.created_at DESC, mine.id DESC"
 );
 
-/// Serves until it is killed. What it needs is in the environment: `PORT`, `DATABASE_URL`, `JWT_PUBLIC_KEY_FILE`,
-/// and `TOKIO_WORKER_THREADS` if it is to have as many threads.
-pub fn serve() {
+/// What the server is made of.
+#[derive(Clone, Copy)]
+pub enum By {
+    /// Nothing between HTTP and the statement.
+    Hand,
+    /// The library that ours is built on.
+    Library,
+}
+
+/// Serves until it is killed. What it needs is in the environment: `PORT`, `DATABASE_URL`, `REDIS_URL`,
+/// `JWT_PUBLIC_KEY_FILE`, and `TOKIO_WORKER_THREADS` if it is to have as many threads.
+pub fn serve(by: By) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    runtime.expect("threads").block_on(listen());
+    runtime.expect("threads").block_on(listen(by));
 }
 
-async fn listen() {
+async fn listen(by: By) {
     let setting = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
     let port: u16 = setting("PORT").parse().expect("PORT is a number");
     let database = setting("DATABASE_URL");
@@ -80,10 +94,16 @@ async fn listen() {
         validation,
         known: Mutex::default(),
         clock: Clock::default(),
+        followers: Followers::open(&setting("REDIS_URL")).await,
+        api: graphql::api(),
+    };
+    let answers = match by {
+        By::Hand => post(answer).get(sockets::open),
+        By::Library => post(graphql::answer),
     };
     let router = Router::new()
         .route("/readyz", get(|| async { "ready" }))
-        .route("/graphql", post(answer))
+        .route("/graphql", answers)
         .with_state(Arc::new(limit));
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
@@ -101,6 +121,8 @@ struct Limit {
     /// Tokens whose signature was good, by their hash.
     known: Mutex<HashMap<[u8; 32], Claims>>,
     clock: Clock,
+    followers: Arc<Followers>,
+    api: graphql::Api,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -109,12 +131,15 @@ struct Claims {
     exp: i64,
 }
 
-/// What is asked for: `ping`, a `task` by its id, or the first `tasks` of one's own.
+/// What is asked for: `ping`, a `task` by its id, the first `tasks` of one's own, or to `create` one.
 #[derive(Deserialize)]
 struct Asked<'a> {
+    #[serde(alias = "query")]
     op: &'a str,
     id: Option<Uuid>,
     first: Option<i64>,
+    #[serde(alias = "variables")]
+    new: Option<New>,
 }
 
 #[derive(Serialize)]
@@ -199,12 +224,21 @@ async fn answer(
                 tasks: Nodes { nodes },
             })
         }
+        ("create", ..) => {
+            let new = asked.new.ok_or(StatusCode::BAD_REQUEST)?;
+            let made = limit.followers.create(&limit.pool, viewer, new);
+            json(&made.await.map_err(failed)?)
+        }
         _ => Err(StatusCode::BAD_REQUEST),
     }
 }
 
 fn json(data: &impl Serialize) -> Result<Response, StatusCode> {
-    let body = serde_json::to_vec(&Answer { data });
+    written(&Answer { data })
+}
+
+fn written(answer: &impl Serialize) -> Result<Response, StatusCode> {
+    let body = serde_json::to_vec(answer);
     let body = body.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
@@ -248,6 +282,10 @@ impl Limit {
     /// Who is signed in. A signature is checked once, the time always.
     fn viewer(&self, headers: &HeaderMap) -> Option<Uuid> {
         let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        self.viewer_of(token)
+    }
+
+    fn viewer_of(&self, token: &str) -> Option<Uuid> {
         let token = token.strip_prefix("Bearer ")?;
         let hash: [u8; 32] = digest(&SHA256, token.as_bytes()).as_ref().try_into().ok()?;
         let known = self.known().get(&hash).copied();

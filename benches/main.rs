@@ -50,7 +50,8 @@ fn main() {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     // A server or a client of the benchmark's own, in a process of its own.
     match names.first().map(String::as_str) {
-        Some("limit-server") => return limit::serve(),
+        Some("limit-server") => return limit::serve(limit::By::Hand),
+        Some("library-server") => return limit::serve(limit::By::Library),
         Some("pure-run") => return pure::run_one(&names[1..]),
         _ => {}
     }

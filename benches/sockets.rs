@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 use taskflow::app::App;
 use taskflow::db::DbError;
 
-use self::assign::{Api, Cost, Load, OURS, THEIRS, by_the_clock, one_by_one};
+use self::assign::{Api, Cost, LIMIT, Load, OURS, THEIRS, by_the_clock, one_by_one};
 use self::crowd::{Crowd, is_quiet};
 use super::bed::{self, Bed, Service};
 use super::report::Section;
@@ -145,7 +145,10 @@ impl Rates {
                 "200 assignments a second by the clock for 15 s, each heard on the 5 sockets of one person. CPU is \
                  the server's, of all it did meanwhile divided by the deliveries, the mutation included; times go \
                  from when the request was due to when the event was read. {MACHINE} Peers send no mail, so the \
-                 server leaves its jobs to another process, but for the row that says so."
+                 server leaves its jobs to another process, but for the row that says so. Servers that are compared \
+                 have one thread for their work, as above; the other rows of ours have as many as there are cores. \
+                 *by hand (the limit)* inserts one row, sends one message to Redis and hands its text on to the \
+                 sockets of whom it is for: no event is kept, no right is asked for, and no GraphQL is read."
             ),
         );
         let head = [
@@ -221,17 +224,28 @@ impl Rates {
         )
         .await;
         drop(service);
-        let service = bed.serve(url, SERVER, &LIMITS).await;
+        let mut one_thread = LIMITS.to_vec();
+        one_thread.push(("TOKIO_WORKER_THREADS", "1"));
+        let service = bed.serve(url, SERVER, &one_thread).await;
         let ours = self.one("Taskflow", &service, people, &OURS, url).await;
         drop(service);
+        let key = bed.public_key(app);
+        let service = bed.own(url, &key, "limit-server").await;
+        let name = "by hand (the limit)";
+        let limit = self.one(name, &service, people, &LIMIT, url).await;
+        drop(service);
         self.says_processor("5,000 sockets", &ours);
+        self.section.says(&format!(
+            "By hand it is {:.0} µs; ours are {:.1} times that.",
+            limit.processor,
+            ours.processor / limit.processor
+        ));
         let Some((folder, node)) = bed::peers() else {
             self.section.says(
                 "The peers are not installed (`scripts/bench-deps.sh`), so they were not measured.",
             );
             return;
         };
-        let key = bed.public_key(app);
         let mut best = f64::INFINITY;
         for (name, file) in PEERS {
             let script = folder.join(file).display().to_string();

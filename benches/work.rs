@@ -41,6 +41,7 @@ const PEERS: [(&str, &str, Dialect); 4] = [
 ];
 const OURS: &str = "Taskflow";
 const LIMIT: &str = "by hand (the limit)";
+const LIBRARY: &str = "async-graphql by hand";
 const MERCURIUS: &str = "Mercurius";
 
 /// Somebody who asks, and the newest tasks that are theirs.
@@ -165,11 +166,12 @@ async fn servers(bed: &Bed, database: &str, key: &Path) -> Vec<Server> {
     let ours = bed
         .serve(database, &["serve", "--no-worker"], &threads)
         .await;
-    let this = std::env::current_exe().expect("an executable");
-    let limit = bed.other(database, key, &this, "limit-server").await;
+    let limit = bed.own(database, key, "limit-server").await;
+    let library = bed.own(database, key, "library-server").await;
     let mut servers = vec![
         server(OURS, Dialect::Ours, ours),
         server(LIMIT, Dialect::Limit, limit),
+        server(LIBRARY, Dialect::Resolvers, library),
     ];
     if let Some((folder, node)) = peers() {
         for (name, file, dialect) in PEERS {
@@ -250,9 +252,10 @@ fn body(dialect: Dialect, work: Work, asker: &Asker, task: Uuid, other: Uuid) ->
                 userByAssigneeId { rowId name } userByCreatorId { rowId name } } } }",
             "variables": {"me": asker.id, "first": PAGE},
         }),
-        (Dialect::Limit, Work::Create) | (Dialect::Tables, Work::Nothing | Work::Create) => {
-            return None;
+        (Dialect::Limit, Work::Create) => {
+            json!({"op": "create", "new": {"title": title, "to": other}})
         }
+        (Dialect::Tables, Work::Nothing | Work::Create) => return None,
     })
 }
 
@@ -308,9 +311,11 @@ fn costs(servers: &[Server]) -> Section {
              each with its assignee and its creator. *create* makes a task and assigns it to somebody: ours with \
              what is checked, the event, the feed and the jobs in the same transaction, the others by one insert and \
              one message to Redis.\n\n\
-             *{LIMIT}* is axum and sqlx with one statement a request and the same rights asked for; it parses no \
-             GraphQL. The other peers ask for no rights. PostGraphile has no ping and publishes nothing, and its page \
-             has disabled and deleted tasks in it.",
+             *{LIMIT}* is axum and sqlx with one statement a request and the same rights asked for, none for \
+             *create*; it parses no GraphQL. *{LIBRARY}* is the same with async-graphql in front, a schema of these four \
+             fields and nothing else: what GraphQL costs at least on the library that ours is built on. The other peers \
+             ask for no rights. PostGraphile has no ping and publishes nothing, and its page has disabled and deleted \
+             tasks in it.",
             TURN.as_secs()
         ),
     )
@@ -327,6 +332,7 @@ fn costs(servers: &[Server]) -> Section {
     };
     let ratios = [
         ("Taskflow / the limit", OURS, LIMIT),
+        ("async-graphql / the limit", LIBRARY, LIMIT),
         ("Mercurius / Taskflow", MERCURIUS, OURS),
     ];
     for (name, above, below) in ratios {

@@ -53,6 +53,13 @@ pub const THEIRS: Api = Api {
     id: |id| id.to_string(),
 };
 
+/// That of the server written by hand, which reads no GraphQL.
+pub const LIMIT: Api = Api {
+    create: "create",
+    follow: "",
+    id: |id| id.to_string(),
+};
+
 /// Somebody who gives tasks to others.
 #[derive(Clone)]
 struct Hand {

@@ -20,8 +20,9 @@ const EACH: usize = 5;
 /// Who has them where peers are compared, and where it is many.
 const PEOPLE: usize = 1_000;
 const MANY: u32 = 2_000;
-/// How many assignments go one after the other.
-const ASSIGNMENTS: usize = 300;
+/// How many assignments go one after the other, to each of two servers in turn.
+const ASSIGNMENTS: usize = 100;
+const TURNS: usize = 6;
 /// The open files the many need, with some to spare.
 const FILES: u64 = 11_000;
 
@@ -49,13 +50,15 @@ pub async fn run() -> Vec<Section> {
         return vec![section];
     }
     let bed = Bed::start().await;
-    let url = bed.seeded("sockets", 2 + MANY, 1_000).await;
+    let url = bed.seeded("sockets", 3 + MANY, 1_000).await;
     let app = open(&bed, &url, &[]).await;
-    let all = people(&app, u64::from(2 + MANY)).await;
-    let (pair, many) = all.split_at(2);
+    let all = people(&app, u64::from(3 + MANY)).await;
+    let (few, many) = all.split_at(3);
     let mut rates = Rates::new();
     let service = bed.serve(&url, SERVER, &LIMITS).await;
-    let (idle, beside, mut crowd) = idle(&service, pair, many).await;
+    let lonely = bed.serve(&url, SERVER, &LIMITS).await;
+    let (idle, beside, mut crowd) = idle([&lonely, &service], few, many).await;
+    drop(lonely);
     let load = by_the_clock(&service, &mut crowd, many, EACH, &OURS, &url).await;
     rates.of_many(&crowd, load);
     drop((crowd, service));
@@ -63,13 +66,13 @@ pub async fn run() -> Vec<Section> {
     vec![idle, beside, rates.section]
 }
 
-/// Sockets that do nothing, and assignments to somebody else alone and beside them.
-async fn idle(service: &Service, pair: &[Person], many: &[Person]) -> (Section, Section, Crowd) {
-    let (by, to) = (&pair[0], &pair[1]);
-    let mut hears = Crowd::open(service.address(), &pair[1..], 1, OURS.follow).await;
-    hears.follow(service).await;
-    one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
-    let alone = one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
+/// Sockets that do nothing, and assignments to somebody else beside them and at another server without them.
+async fn idle(
+    servers: [&Service; 2],
+    few: &[Person],
+    many: &[Person],
+) -> (Section, Section, Crowd) {
+    let [lonely, service] = servers;
     is_quiet(service).await;
     let before = service.memory();
     let crowd = Crowd::open(service.address(), many, EACH, OURS.follow).await;
@@ -102,7 +105,23 @@ async fn idle(service: &Service, pair: &[Person], many: &[Person]) -> (Section, 
         "Target: at most 16 KiB a socket. {figure:.1} KiB with a subscription: {}.",
         met(figure <= 16.0)
     ));
-    let beside = one_by_one(service, &mut hears, (by, to), ASSIGNMENTS).await;
+    let mut costs = [Cost::default(), Cost::default()];
+    let mut hear = Vec::new();
+    for (server, to) in [(lonely, 1), (service, 2)] {
+        let mut hears = Crowd::open(server.address(), &few[to..=to], 1, OURS.follow).await;
+        hears.follow(server).await;
+        one_by_one(server, &mut hears, (&few[0], &few[to]), ASSIGNMENTS).await;
+        hear.push((server, hears, to));
+    }
+    // In turn, so that what others do on this machine is done to both.
+    for _ in 0..TURNS {
+        for ((server, hears, to), cost) in hear.iter_mut().zip(&mut costs) {
+            let turn = one_by_one(server, hears, (&few[0], &few[*to]), ASSIGNMENTS).await;
+            cost.processor += turn.processor / ratio(TURNS as u64, 1);
+            cost.delays.extend(turn.delays);
+        }
+    }
+    let [alone, beside] = costs;
     (idle, unrelated(alone, beside, &crowd), crowd)
 }
 
@@ -110,8 +129,9 @@ fn unrelated(alone: Cost, beside: Cost, crowd: &Crowd) -> Section {
     let mut section = Section::new(
         "An assignment beside sockets it does not concern",
         &format!(
-            "{ASSIGNMENTS} assignments one after the other, to somebody with one socket: alone, and beside {} \
-             sockets that follow other streams.",
+            "Assignments one after the other to somebody with one socket: at a server that has no other, and at one \
+             that has {} which follow other streams. Both run at the same time; {TURNS} times {ASSIGNMENTS} to each, \
+             in turn.",
             crowd.size()
         ),
     )

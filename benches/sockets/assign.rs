@@ -97,6 +97,7 @@ impl Hand {
 }
 
 /// What some assignments cost when one follows the other.
+#[derive(Default)]
 pub struct Cost {
     /// Milliseconds of the processor, each.
     pub processor: f64,

@@ -139,7 +139,9 @@ impl Db {
     /// The database's failure.
     pub async fn write_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbError> {
         if self.backend() == DatabaseBackend::Postgres {
-            return Ok(self.writer.query_one_raw(statement).await?);
+            // To the end of its answer, which comes when it is committed: who wants one row does not wait for that.
+            let rows = self.writer.query_all_raw(statement).await?;
+            return Ok(rows.into_iter().next());
         }
         let statement = &statement;
         self.write(|tx| async move { Ok(tx.conn().query_one_raw(statement.clone()).await?) })

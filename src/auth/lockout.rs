@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use chrono::TimeDelta;
 use entity::one_time_token::Purpose;
-use entity::{Timestamp, UserId};
+use entity::UserId;
 use uuid::Uuid;
 
 use super::events::{AccountLocked, AccountUnlocked, TokenIssued, tell};
@@ -53,8 +53,8 @@ pub enum Verdict {
     Locked,
     /// As many tries as are allowed to fail are being looked at in this moment.
     Busy,
-    /// A code has to come with the password.
-    CodeRequired,
+    /// So many fail from everywhere that a code has to come with the password, but from where its owner is known.
+    UnderAttack,
 }
 
 impl Try {
@@ -83,18 +83,20 @@ impl Try {
             Verdict::Locked
         } else if here.failures > settings.failures {
             Verdict::Busy
-        } else if under_attack && !self.is_from_a_known_network(db, now).await? {
-            Verdict::CodeRequired
+        } else if under_attack {
+            Verdict::UnderAttack
         } else {
             Verdict::Look
         })
     }
 
-    async fn is_from_a_known_network(&self, db: &Db, now: Timestamp) -> Result<bool, DbError> {
-        let user = UserId(self.account);
-        let addresses = db
-            .read(|db| async move { store::addresses_since(&db, user, now - KNOWN_FOR).await })
-            .await?;
+    /// Whether somebody signed in to the account from this network lately.
+    ///
+    /// # Errors
+    /// The database's failure.
+    pub async fn is_from_a_known_network(&self, tx: &Tx) -> Result<bool, DbError> {
+        let (user, since) = (UserId(self.account), tx.clock().now() - KNOWN_FOR);
+        let addresses = store::addresses_since(&tx.peek(), user, since).await?;
         let mut networks = addresses
             .iter()
             .filter_map(|address| Some(network_of(address.parse().ok()?)));

@@ -64,6 +64,7 @@ impl Tx {
     /// # Errors
     /// The database's failure.
     pub async fn flush(&self) -> Result<(), DbError> {
+        self.run_kept().await?;
         let all = self.take_later();
         let conn = self.conn();
         if conn.get_database_backend() != DatabaseBackend::Postgres {
@@ -87,6 +88,7 @@ impl Tx {
         query: SelectStatement,
         then: impl FnOnce(Vec<QueryResult>) -> Result<AfterCommit, DbError> + Send + 'static,
     ) -> Result<(), DbError> {
+        self.run_kept().await?;
         let mut all = self.take_later();
         let some = all.len().min(MOST - N);
         let last = all.split_off(all.len() - some);
@@ -96,7 +98,8 @@ impl Tx {
             with.cte(part(name.to_owned(), insert));
         }
         let statement = DatabaseBackend::Postgres.build(&together(with, query));
-        self.keep_last(statement, Box::new(then)).await
+        self.keep_last(statement, Box::new(then));
+        Ok(())
     }
 
     async fn write_together(&self, all: Vec<Later>) -> Result<(), DbError> {

@@ -92,31 +92,29 @@ impl Tx {
         lock(&self.0.later)
     }
 
-    /// Keeps a statement for the end. One that was kept before is run now.
-    pub(super) async fn keep_last(&self, statement: Statement, then: Then) -> Result<(), DbError> {
-        let before = lock(&self.0.last).replace(Last { statement, then });
-        match before {
-            Some(last) => self.run_last(last).await,
-            None => Ok(()),
-        }
+    /// Keeps a statement for the end.
+    pub(super) fn keep_last(&self, statement: Statement, then: Then) {
+        *lock(&self.0.last) = Some(Last { statement, then });
     }
 
-    async fn run_last(&self, Last { statement, then }: Last) -> Result<(), DbError> {
-        let hint = then(self.conn().query_all_raw(statement).await?)?;
-        lock(&self.0.after_commit).push(hint);
+    /// Runs the statement that was kept, if one was: something comes after it, which may refer to what it writes.
+    pub(super) async fn run_kept(&self) -> Result<(), DbError> {
+        let kept = lock(&self.0.last).take();
+        if let Some(Last { statement, then }) = kept {
+            let hint = then(self.conn().query_all_raw(statement).await?)?;
+            lock(&self.0.after_commit).push(hint);
+        }
         Ok(())
     }
 
-    /// Writes what was put off, when the work is done. The last statement is still to come, unless something was put
-    /// off after it, which may refer to what it writes.
+    /// Writes what was put off, when the work is done. A statement that was kept and has nothing behind it is still to
+    /// come.
     ///
     /// # Errors
     /// The database's failure.
     pub(super) async fn finish(&self) -> Result<(), DbError> {
-        let has_more = !self.put_off().is_empty();
-        let last = lock(&self.0.last).take_if(|_| has_more);
-        if let Some(last) = last {
-            self.run_last(last).await?;
+        if self.put_off().is_empty() {
+            return Ok(());
         }
         self.flush().await
     }

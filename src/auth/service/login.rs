@@ -83,9 +83,7 @@ async fn log_in(
     let fit = match app.passwords.check(password, stored).await {
         Ok(fit) => fit,
         Err(error) => {
-            app.db
-                .write(|tx| async move { attempt.forget(&tx).await })
-                .await?;
+            give_back(app, attempt).await?;
             return Err(error);
         }
     };
@@ -119,21 +117,36 @@ async fn begin(
     match attempt.begin(&app.settings.auth.lockout, &app.db).await? {
         Verdict::Locked => return Ok(Begun::Refuse),
         Verdict::Busy => return Ok(Begun::Busy),
-        Verdict::CodeRequired if gets_mail => {}
-        Verdict::Look | Verdict::CodeRequired => return Ok(Begun::Look),
+        Verdict::Look => return Ok(Begun::Look),
+        Verdict::UnderAttack => {}
     }
-    app.db
+    let settled = app
+        .db
         .write(|tx| async move {
+            if !gets_mail || attempt.is_from_a_known_network(&tx).await? {
+                return Ok::<_, AuthError>(Begun::Look);
+            }
             let Some(code) = code else {
                 // Nothing was guessed.
                 attempt.forget(&tx).await?;
                 attempt.send_code(app, &tx).await?;
-                return Ok::<_, AuthError>(Begun::CodeSent);
+                return Ok(Begun::CodeSent);
             };
             let purpose = Purpose::LoginCode;
             let redeemed = one_time::redeem(&tx, code, purpose, attempt.user).await?;
             Ok(redeemed.map_or(Begun::WrongCode, |_| Begun::Look))
         })
+        .await;
+    if settled.is_err() {
+        give_back(app, attempt).await.ok();
+    }
+    settled
+}
+
+/// The try came to nothing, and nothing was guessed.
+async fn give_back(app: &App, attempt: &Try) -> Result<(), DbError> {
+    app.db
+        .write(|tx| async move { attempt.forget(&tx).await })
         .await
 }
 

@@ -204,8 +204,8 @@ async fn storm(app: &App, service: &Service, neighbour: &Neighbour) -> Section {
         available_parallelism().map_or(1, std::num::NonZero::get),
     );
     let hashes = tokio::task::spawn_blocking(move || hashes_behind(&argon2, cores));
-    let (hashed, mut beside_hashes) = neighbour.reads_beside(hashes).await;
-    hashed.unwrap();
+    let (ended, mut beside_hashes) = neighbour.reads_beside(hashes).await;
+    ended.unwrap();
     let (peak, address) = (service.peak_memory(), service.address());
     let begun = Instant::now();
     let storm = tokio::spawn(async move {

@@ -16,6 +16,7 @@ use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::postgres::PgPool;
+use taskflow::db::{Clock, new_id};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -102,11 +103,12 @@ impl Followers {
 
     /// Makes a task and tells whose it is.
     pub async fn create(&self, pool: &PgPool, creator: Uuid, new: New) -> sqlx::Result<Made> {
+        let clock = Clock::default();
         let task = Task {
-            id: Uuid::now_v7(),
+            id: new_id(&clock),
             title: new.title,
             status: "pending",
-            created_at: taskflow::db::Clock::default().now(),
+            created_at: clock.now(),
         };
         let insert = sqlx::query(CREATE).bind(task.id).bind(&task.title);
         insert.bind(creator).bind(new.to).execute(pool).await?;

@@ -9,8 +9,8 @@
 use std::net::IpAddr;
 
 use chrono::TimeDelta;
-use entity::one_time_token::Purpose;
 use entity::UserId;
+use entity::one_time_token::Purpose;
 use uuid::Uuid;
 
 use super::events::{AccountLocked, AccountUnlocked, TokenIssued, tell};

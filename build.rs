@@ -8,7 +8,7 @@ fn main() {
     let var = |name: &str| env::var(name).unwrap_or_default();
     let is_at_home = var("HOST") == var("TARGET") && var("TARGET") == "x86_64-unknown-linux-gnu";
     if is_at_home && glibc() >= Some((2, 36)) {
-        // The places that the loader has to put right take some 50 KB instead of 2 MB, which are all read at the
+        // The places that the loader has to put right take some 30 KB instead of 2 MB, which are all read at the
         // start and stay in memory. What is linked like this does not start with an older C library.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }

@@ -19,13 +19,14 @@ use aws_lc_rs::pbkdf2;
 /// Parameters beyond these are refused: whoever can write a hash into the database, or into a file
 /// to import, must not be able to make a login take all memory or minutes.
 const MOST_ARGON2_KIB: u32 = 1 << 18;
-/// A thread keeps no more memory for the next hash; a block is 1 KiB.
-const MOST_KEPT_KIB: usize = 1 << 16;
 const MOST_ARGON2_WORK: u64 = 1 << 22;
 const MOST_BCRYPT_COST: u32 = 16;
 const MOST_SCRYPT_BYTES: u64 = 1 << 28;
 const MOST_SCRYPT_LANES: u32 = 16;
 const MOST_PBKDF2_ROUNDS: u32 = 5_000_000;
+
+/// A thread keeps no more memory for the next hash; a block is 1 KiB.
+const MOST_KEPT_KIB: usize = 1 << 16;
 
 /// A hash that can be checked.
 pub enum Stored<'a> {

@@ -287,6 +287,28 @@ async fn an_account_under_attack_asks_for_a_code_that_is_mailed(
     assert!(is_in(&logs_in(&app, "198.51.77.1", "ada", PASSWORD).await));
 }
 
+/// Nothing was guessed: who is told of a failure six times is no nearer to a lock.
+#[rstest]
+#[tokio::test]
+async fn a_place_is_given_back_when_the_database_fails_behind_it(
+    #[values(Embedded, Full)] mode: Mode,
+) {
+    let app = start(mode).await;
+    app.person("ada").await;
+    attack(&app, "ada").await;
+    app.execute("ALTER TABLE one_time_tokens RENAME TO gone")
+        .await;
+    for _ in 0..6 {
+        let reply = logs_in(&app, ELSEWHERE, "ada", PASSWORD).await;
+        let code = &reply.body["errors"][0]["extensions"]["code"];
+        assert_eq!(code, "INTERNAL_SERVER_ERROR", "{}", reply.body);
+    }
+    app.execute("ALTER TABLE gone RENAME TO one_time_tokens")
+        .await;
+    let reply = logs_in(&app, ELSEWHERE, "ada", PASSWORD).await;
+    assert_eq!(reply.user_error("login").0, "CODE_REQUIRED");
+}
+
 #[rstest]
 #[tokio::test]
 async fn who_has_no_address_is_not_asked_for_a_code(#[values(Embedded, Full)] mode: Mode) {

@@ -2,18 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::prelude::async_trait;
-use sea_orm::sea_query::Values;
-use sea_orm::sqlx::pool::PoolConnection;
-use sea_orm::sqlx::{self, AssertSqlSafe, Executor, Postgres};
 use sea_orm::{
-    ConnAcquireErr, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction,
-    DbErr, ExecResult, QueryResult, RuntimeErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
-use sea_query_sqlx::SqlxValues;
+use tokio::sync::Mutex;
+
+use super::lender::{Lender, Lent};
 
 /// A pool of connections. Cheap to clone.
 ///
@@ -22,7 +20,14 @@ use sea_query_sqlx::SqlxValues;
 #[derive(Clone, Debug)]
 pub struct Conn {
     pool: DatabaseConnection,
-    seen: Arc<Seen>,
+    /// For PostgreSQL.
+    lender: Option<Arc<Lender>>,
+}
+
+/// An open transaction.
+pub(super) enum Begun {
+    Sqlite(DatabaseTransaction),
+    Postgres(Mutex<Lent>),
 }
 
 /// What is known of the statements that were sent.
@@ -58,31 +63,62 @@ impl Seen {
         self.note_time(took);
     }
 
-    fn show(&self, statement: &Statement) {
+    /// Shows one that is about to be sent.
+    pub(super) fn show(&self, statement: &Statement) {
         if let Some(Watcher(see)) = self.watcher.get() {
             see(statement);
         }
     }
 
-    fn note_time(&self, took: Duration) {
+    /// Notes how long one took.
+    pub(super) fn note_time(&self, took: Duration) {
         self.count.fetch_add(1, Ordering::Relaxed);
         metrics::histogram!("database_statement_duration_seconds").record(took);
     }
 }
 
 impl Conn {
-    pub(super) fn new(pool: DatabaseConnection, seen: Arc<Seen>) -> Self {
-        Self { pool, seen }
+    /// The pool itself for SQLite.
+    pub(super) fn sqlite(pool: DatabaseConnection) -> Self {
+        Self { pool, lender: None }
     }
 
-    /// The pool, as the library has it.
+    /// A pool for PostgreSQL, whose connections are asked for a sign of life when they were not used for
+    /// `ping_after`.
+    pub(super) fn postgres(
+        pool: DatabaseConnection,
+        ping_after: Duration,
+        seen: Arc<Seen>,
+    ) -> Self {
+        let connections = pool.get_postgres_connection_pool().clone();
+        let lender = Some(Lender::new(connections, ping_after, seen));
+        Self { pool, lender }
+    }
+
+    /// The pool, as the library has it, with all that is not in use.
     pub(super) fn pool(&self) -> &DatabaseConnection {
+        if let Some(lender) = &self.lender {
+            lender.let_go();
+        }
         &self.pool
     }
 
+    /// Ends the connections, when those that are in use are back.
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        if let Some(lender) = &self.lender {
+            lender.close();
+        }
+        self.pool.close_by_ref().await
+    }
+
     /// Begins a transaction. On SQLite IMMEDIATE takes the write lock at the start: one that reads first and writes
-    /// later fails when another wrote in between. PostgreSQL ignores it.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+    /// later fails when another wrote in between.
+    pub(super) async fn begin(&self) -> Result<Begun, DbErr> {
+        if let Some(lender) = &self.lender {
+            let mut lent = lender.lend().await?;
+            lent.begin().await?;
+            return Ok(Begun::Postgres(Mutex::new(lent)));
+        }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -92,33 +128,24 @@ impl Conn {
             reason = "this is the one place that begins"
         )]
         let begun = self.pool.begin_with_options(options);
-        begun.await
-    }
-
-    /// A connection to PostgreSQL; none on SQLite.
-    async fn postgres(&self) -> Result<Option<PoolConnection<Postgres>>, DbErr> {
-        if self.get_database_backend() != DatabaseBackend::Postgres {
-            return Ok(None);
-        }
-        let lent = self.pool.get_postgres_connection_pool().acquire().await;
-        lent.map(Some).map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
-            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
-            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
-        })
-    }
-
-    /// The statement as the driver wants it.
-    fn query(&self, statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
-        self.seen.show(&statement);
-        let values = statement.values.unwrap_or(Values(Vec::new()));
-        // A builder wrote it, or it stands in a source file.
-        (AssertSqlSafe(statement.sql), SqlxValues(values))
+        Ok(Begun::Sqlite(begun.await?))
     }
 }
 
-fn failed(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+impl Begun {
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.commit().await,
+            Self::Postgres(lent) => lent.into_inner().commit().await,
+        }
+    }
+
+    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.rollback().await,
+            Self::Postgres(lent) => lent.into_inner().roll_back().await,
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -128,44 +155,68 @@ impl ConnectionTrait for Conn {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let Some(mut lent) = self.postgres().await? else {
-            return self.pool.execute_raw(statement).await;
-        };
-        let (sql, values) = self.query(statement);
-        let begun = Instant::now();
-        let done = lent.execute(sqlx::query_with(sql, values)).await;
-        self.seen.note_time(begun.elapsed());
-        let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
-        done.map(ExecResult::from).map_err(failed)
+        match &self.lender {
+            Some(lender) => lender.lend().await?.execute(statement).await,
+            None => self.pool.execute_raw(statement).await,
+        }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.pool.execute_unprepared(sql).await
+        match &self.lender {
+            Some(lender) => lender.lend().await?.execute_unprepared(sql).await,
+            None => self.pool.execute_unprepared(sql).await,
+        }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let Some(mut lent) = self.postgres().await? else {
-            return self.pool.query_one_raw(statement).await;
-        };
-        let (sql, values) = self.query(statement);
-        let begun = Instant::now();
-        let row = lent.fetch_optional(sqlx::query_with(sql, values)).await;
-        self.seen.note_time(begun.elapsed());
-        Ok(row.map_err(failed)?.map(QueryResult::from))
+        match &self.lender {
+            Some(lender) => lender.lend().await?.query_one(statement).await,
+            None => self.pool.query_one_raw(statement).await,
+        }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let Some(mut lent) = self.postgres().await? else {
-            return self.pool.query_all_raw(statement).await;
-        };
-        let (sql, values) = self.query(statement);
-        let begun = Instant::now();
-        let rows = lent.fetch_all(sqlx::query_with(sql, values)).await;
-        self.seen.note_time(begun.elapsed());
-        Ok(rows
-            .map_err(failed)?
-            .into_iter()
-            .map(QueryResult::from)
-            .collect())
+        match &self.lender {
+            Some(lender) => lender.lend().await?.query_all(statement).await,
+            None => self.pool.query_all_raw(statement).await,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Begun {
+    fn get_database_backend(&self) -> DatabaseBackend {
+        match self {
+            Self::Sqlite(_) => DatabaseBackend::Sqlite,
+            Self::Postgres(_) => DatabaseBackend::Postgres,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.execute_raw(statement).await,
+            Self::Postgres(lent) => lent.lock().await.execute(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.execute_unprepared(sql).await,
+            Self::Postgres(lent) => lent.lock().await.execute_unprepared(sql).await,
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.query_one_raw(statement).await,
+            Self::Postgres(lent) => lent.lock().await.query_one(statement).await,
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Sqlite(begun) => begun.query_all_raw(statement).await,
+            Self::Postgres(lent) => lent.lock().await.query_all(statement).await,
+        }
     }
 }

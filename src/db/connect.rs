@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use secrecy::ExposeSecret;
 
 use super::conn::Seen;
@@ -149,7 +149,7 @@ async fn sqlite(
                 .foreign_keys(true)
         });
     let seen = Arc::default();
-    let writer = open(options, path, &seen).await?;
+    let writer = Conn::sqlite(open(options, path, &seen).await?);
 
     let reader = readers(path, settings, &seen).await?;
     Ok(Db {
@@ -183,7 +183,7 @@ async fn readers(
                 .foreign_keys(true)
                 .pragma("query_only", "on")
         });
-    open(options, path, seen).await
+    Ok(Conn::sqlite(open(options, path, seen).await?))
 }
 
 async fn postgres(
@@ -222,6 +222,8 @@ async fn postgres(
     let shown = crate::settings::hide_password(&url);
     let seen = Arc::default();
     let pool = open(options, &shown, &seen).await?;
+    let ping_after = Duration::from_secs(settings.idle_ping_seconds);
+    let pool = Conn::postgres(pool, ping_after, seen.clone());
     warn_if_commits_are_not_durable(&pool).await;
     Ok(Db {
         writer: pool.clone(),
@@ -248,7 +250,7 @@ async fn open(
     options: ConnectOptions,
     shown: &str,
     seen: &Arc<Seen>,
-) -> Result<Conn, ConnectError> {
+) -> Result<DatabaseConnection, ConnectError> {
     let mut pool = Database::connect(options)
         .await
         .map_err(|error| ConnectError::Unreachable {
@@ -257,7 +259,7 @@ async fn open(
         })?;
     let told = seen.clone();
     pool.set_metric_callback(move |one| told.note(one.statement, one.elapsed));
-    Ok(Conn::new(pool, seen.clone()))
+    Ok(pool)
 }
 
 /// "Nothing is lost" rests on PostgreSQL saying "committed" only when it is on disk.

@@ -53,10 +53,7 @@ impl DbError {
 
     /// Whether the connection died, or the server is going down or coming up.
     pub fn is_connection_lost(&self) -> bool {
-        match self.sqlx() {
-            Some(SqlxError::Io(_) | SqlxError::WorkerCrashed | SqlxError::Protocol(_)) => true,
-            _ => matches!(self.code().as_deref(), Some("57P01" | "57P02" | "57P03")),
-        }
+        self.sqlx().is_some_and(is_lost)
     }
 
     /// Whether trying again later may succeed: no connection, a busy or a full database, a lock
@@ -96,5 +93,16 @@ impl DbError {
             Some(SqlxError::Database(error)) => error.code().map(std::borrow::Cow::into_owned),
             _ => None,
         }
+    }
+}
+
+/// Whether the connection died, or the server is going down or coming up.
+pub(super) fn is_lost(error: &SqlxError) -> bool {
+    match error {
+        SqlxError::Io(_) | SqlxError::WorkerCrashed | SqlxError::Protocol(_) => true,
+        SqlxError::Database(error) => {
+            matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
+        }
+        _ => false,
     }
 }

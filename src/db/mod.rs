@@ -11,6 +11,7 @@ mod gate;
 pub mod idempotency;
 pub mod keyset;
 mod later;
+mod lender;
 pub mod line;
 mod lock_file;
 pub mod migrate;
@@ -210,7 +211,7 @@ impl Db {
     pub async fn close(self, at_most: Duration) {
         let close = async {
             for pool in [self.reader, self.writer] {
-                if let Err(error) = pool.pool().close_by_ref().await {
+                if let Err(error) = pool.close().await {
                     tracing::warn!(%error, "a database pool did not close cleanly");
                 }
             }

@@ -6,12 +6,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sea_orm::prelude::async_trait;
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, ExecResult, QueryResult,
-    Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::OnceCell;
 
+use super::conn::Begun;
 use super::later::Later;
 use super::{Clock, Conn, DbError};
 
@@ -139,7 +137,7 @@ impl Tx {
 /// A transaction whose work is done.
 pub(super) struct Ending {
     writer: Conn,
-    begun: Option<DatabaseTransaction>,
+    begun: Option<Begun>,
     last: Option<Last>,
     hints: Vec<AfterCommit>,
 }
@@ -166,7 +164,7 @@ impl Ending {
     /// Undoes it. Answers whether that went well.
     pub(super) async fn roll_back(self) -> bool {
         match self.begun {
-            Some(tx) => tx.rollback().await.is_ok(),
+            Some(tx) => tx.roll_back().await.is_ok(),
             None => true,
         }
     }
@@ -175,11 +173,11 @@ impl Ending {
 /// The connection of a transaction.
 pub struct TxConn {
     writer: Conn,
-    begun: OnceCell<DatabaseTransaction>,
+    begun: OnceCell<Begun>,
 }
 
 impl TxConn {
-    async fn begun(&self) -> Result<&DatabaseTransaction, DbErr> {
+    async fn begun(&self) -> Result<&Begun, DbErr> {
         self.begun.get_or_try_init(|| self.writer.begin()).await
     }
 }

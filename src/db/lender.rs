@@ -1,0 +1,318 @@
+//! Lends connections to PostgreSQL, each to one statement or one transaction at a time.
+//!
+//! The pool of the driver asks every connection that comes back for a sign of life: another round trip for each
+//! statement, and a task that waits for its answer. One whose last answer was read to its end needs none and is kept
+//! here for whoever comes next. All others go back to the pool, which looks at them: those that were left in the
+//! middle of something, and those that are old.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sea_orm::sea_query::Values;
+use sea_orm::sqlx::pool::PoolConnection;
+use sea_orm::sqlx::query::Query;
+use sea_orm::sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, Postgres};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sea_query_sqlx::SqlxValues;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::conn::Seen;
+use super::error;
+
+/// A statement as the driver wants it.
+type Bound = Query<'static, Postgres, SqlxValues>;
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
+
+/// Who lends. Nobody else may take connections from the pool meanwhile, but for what [`Lender::let_go`] is for.
+pub(super) struct Lender {
+    pool: sqlx::Pool<Postgres>,
+    /// As many as the pool may open, so that who has one never waits for a connection that is kept.
+    permits: Arc<Semaphore>,
+    kept: Mutex<Vec<Kept>>,
+    /// One that was not used for this long is asked for a sign of life first.
+    ping_after: Duration,
+    seen: Arc<Seen>,
+}
+
+struct Kept {
+    connection: PoolConnection<Postgres>,
+    /// When the pool gave it away.
+    since: Instant,
+    used: Instant,
+}
+
+/// A connection that is lent. Dropped in the middle of a transaction, that is rolled back.
+pub(super) struct Lent {
+    held: Option<Held>,
+    lender: Arc<Lender>,
+    /// Whether a transaction is open.
+    is_open: bool,
+    /// Whether its last answer was read to the end.
+    is_whole: bool,
+}
+
+struct Held {
+    kept: Kept,
+    /// Given back after the connection.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lender {
+    /// Lends from this pool; one that was not used for `ping_after` is asked for a sign of life first. How long one waits
+    /// for a connection, and how old these may become, is what the pool was told.
+    pub(super) fn new(
+        pool: sqlx::Pool<Postgres>,
+        ping_after: Duration,
+        seen: Arc<Seen>,
+    ) -> Arc<Self> {
+        let most = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
+        Arc::new(Self {
+            pool,
+            permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            kept: Mutex::default(),
+            ping_after,
+            seen,
+        })
+    }
+
+    /// Lends one, when there is one.
+    ///
+    /// # Errors
+    /// When there was none for too long, or the database cannot be reached.
+    pub(super) async fn lend(self: &Arc<Self>) -> Result<Lent, DbErr> {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait().await?,
+        };
+        // The one that was used last: it is the fastest, and the others grow old.
+        let last = self.kept().pop();
+        let kept = match last {
+            Some(kept) if kept.used.elapsed() < self.ping_after => kept,
+            // On the heap: opening a connection is large, and rare.
+            last => Box::pin(self.look_at(last)).await?,
+        };
+        Ok(Lent {
+            held: Some(Held {
+                kept,
+                _permit: permit,
+            }),
+            lender: self.clone(),
+            is_open: false,
+            is_whole: true,
+        })
+    }
+
+    async fn wait(&self) -> Result<OwnedSemaphorePermit, DbErr> {
+        let patience = self.pool.options().get_acquire_timeout();
+        let turn = timeout(patience, self.permits.clone().acquire_owned()).await;
+        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?
+            .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
+    }
+
+    /// This one, if it is alive, or one of the pool.
+    async fn look_at(&self, last: Option<Kept>) -> Result<Kept, DbErr> {
+        if let Some(mut kept) = last {
+            if kept.connection.ping().await.is_ok() {
+                return Ok(kept);
+            }
+            self.let_go();
+        }
+        let connection = self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+            sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
+            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+        })?;
+        let now = Instant::now();
+        Ok(Kept {
+            connection,
+            since: now,
+            used: now,
+        })
+    }
+
+    fn keep(&self, mut one: Kept) {
+        let options = self.pool.options();
+        let is_within =
+            |at: Instant, most: Option<Duration>| most.is_none_or(|most| at.elapsed() < most);
+        if !is_within(one.since, options.get_max_lifetime()) {
+            return;
+        }
+        one.used = Instant::now();
+        let mut kept = self.kept();
+        if self.permits.is_closed() {
+            return;
+        }
+        kept.retain(|one| is_within(one.used, options.get_idle_timeout()));
+        kept.push(one);
+    }
+
+    /// Gives the pool back all that is kept: for who takes from the pool itself, or when a connection was lost and the
+    /// others may be as dead.
+    pub(super) fn let_go(&self) {
+        let all = std::mem::take(&mut *self.kept());
+        drop(all);
+    }
+
+    /// Lends no more. What is lent goes back to the pool.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.let_go();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for one in kept.drain(..) {
+            // Not to the pool, which would start a task where there may be no runtime any more.
+            drop(one.connection.detach());
+        }
+    }
+}
+
+impl std::fmt::Debug for Lender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lender")
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lent {
+    /// Runs a statement.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let done = self.run(statement, |to, query| to.execute(query)).await;
+        done.map(ExecResult::from).map_err(not_executed)
+    }
+
+    /// Runs SQL that has no values and need not be remembered.
+    pub(super) async fn execute_unprepared(&mut self, sql: &str) -> Result<ExecResult, DbErr> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let done = self.send(|to| to.execute(sqlx::raw_sql(sql))).await;
+        done.map(ExecResult::from).map_err(not_executed)
+    }
+
+    /// The first row of a query, if it has one.
+    pub(super) async fn query_one(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Option<QueryResult>, DbErr> {
+        let row = self.run(statement, |to, query| to.fetch_optional(query));
+        Ok(row.await.map_err(failed)?.map(QueryResult::from))
+    }
+
+    /// All rows of a query.
+    pub(super) async fn query_all(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let rows = self.run(statement, |to, query| to.fetch_all(query));
+        let rows = rows.await.map_err(failed)?;
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
+        // Already now: it may have begun when nobody hears so any more.
+        self.is_open = true;
+        self.execute_unprepared("BEGIN").await?;
+        Ok(())
+    }
+
+    /// Commits it.
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        self.end("COMMIT").await
+    }
+
+    /// Undoes it.
+    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, how: &str) -> Result<(), DbErr> {
+        self.execute_unprepared(how).await?;
+        self.is_open = false;
+        Ok(())
+    }
+
+    async fn run<T>(
+        &mut self,
+        statement: Statement,
+        send: for<'a> fn(&'a mut PgConnection, Bound) -> Answer<'a, T>,
+    ) -> Result<T, sqlx::Error> {
+        let seen = self.lender.seen.clone();
+        seen.show(&statement);
+        let values = statement.values.unwrap_or(Values(Vec::new()));
+        // A builder wrote it, or it stands in a source file.
+        let sql = AssertSqlSafe(statement.sql);
+        let query = sqlx::query_with(sql, SqlxValues(values));
+        let begun = Instant::now();
+        let answer = self.send(|to| send(to, query)).await;
+        seen.note_time(begun.elapsed());
+        answer
+    }
+
+    async fn send<T>(
+        &mut self,
+        send: impl for<'a> FnOnce(&'a mut PgConnection) -> Answer<'a, T>,
+    ) -> Result<T, sqlx::Error> {
+        self.is_whole = false;
+        let held = self.held.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let answer = send(&mut held.kept.connection).await;
+        match &answer {
+            Ok(_) => self.is_whole = true,
+            Err(error) if error::is_lost(error) => self.lender.let_go(),
+            Err(_) => {}
+        }
+        answer
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(held) = self.held.take() else {
+            return;
+        };
+        if self.is_open {
+            undo(self.lender.clone(), held);
+        } else if self.is_whole {
+            self.lender.keep(held.kept);
+        }
+    }
+}
+
+/// Rolls back what was left in the middle: others may wait for its locks.
+fn undo(lender: Arc<Lender>, held: Held) {
+    let Ok(runtime) = Handle::try_current() else {
+        drop(held.kept.connection.detach());
+        return;
+    };
+    let mut lent = Lent {
+        held: Some(held),
+        lender,
+        is_open: false,
+        is_whole: false,
+    };
+    runtime.spawn(async move {
+        if lent.execute_unprepared("ROLLBACK").await.is_err()
+            && let Some(mut held) = lent.held.take()
+        {
+            held.kept.connection.close_on_drop();
+        }
+    });
+}
+
+fn failed(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
+}
+
+fn not_executed(error: sqlx::Error) -> DbErr {
+    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+}

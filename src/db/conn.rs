@@ -115,9 +115,7 @@ impl Conn {
     /// later fails when another wrote in between.
     pub(super) async fn begin(&self) -> Result<Begun, DbErr> {
         if let Some(lender) = &self.lender {
-            let mut lent = lender.lend().await?;
-            lent.begin().await?;
-            return Ok(Begun::Postgres(Mutex::new(lent)));
+            return Ok(Begun::Postgres(Mutex::new(lender.begin().await?)));
         }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),

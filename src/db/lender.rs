@@ -92,7 +92,7 @@ impl Lender {
         let kept = match last {
             Some(kept) if kept.used.elapsed() < self.ping_after => kept,
             // On the heap: opening a connection is large, and rare.
-            last => Box::pin(self.look_at(last)).await?,
+            last => Box::pin(self.find(last)).await?,
         };
         Ok(Lent {
             held: Some(Held {
@@ -105,23 +105,42 @@ impl Lender {
         })
     }
 
+    /// Lends one in which a transaction has begun.
+    ///
+    /// # Errors
+    /// As [`Lender::lend`].
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<Lent, DbErr> {
+        let mut lent = self.lend().await?;
+        if let Err(error) = lent.begin().await {
+            if !error::is_lost(&error) {
+                return Err(failed(error));
+            }
+            // It died while it was kept, and nothing was done on it.
+            lent.is_open = false;
+            drop(lent);
+            lent = self.lend().await?;
+            lent.begin().await.map_err(failed)?;
+        }
+        Ok(lent)
+    }
+
     async fn wait(&self) -> Result<OwnedSemaphorePermit, DbErr> {
-        let patience = self.pool.options().get_acquire_timeout();
-        let turn = timeout(patience, self.permits.clone().acquire_owned()).await;
-        turn.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?
+        let turn = timeout(self.patience(), self.permits.clone().acquire_owned()).await;
+        turn.map_err(|_| too_late())?
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
     }
 
     /// This one, if it is alive, or one of the pool.
-    async fn look_at(&self, last: Option<Kept>) -> Result<Kept, DbErr> {
+    async fn find(&self, last: Option<Kept>) -> Result<Kept, DbErr> {
         if let Some(mut kept) = last {
-            if kept.connection.ping().await.is_ok() {
+            let lives = timeout(self.patience(), kept.connection.ping()).await;
+            if lives.map_err(|_| too_late())?.is_ok() {
                 return Ok(kept);
             }
             self.let_go();
         }
         let connection = self.pool.acquire().await.map_err(|error| match error {
-            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(ConnAcquireErr::Timeout),
+            sqlx::Error::PoolTimedOut => too_late(),
             sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
             error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
         })?;
@@ -131,6 +150,10 @@ impl Lender {
             since: now,
             used: now,
         })
+    }
+
+    fn patience(&self) -> Duration {
+        self.pool.options().get_acquire_timeout()
     }
 
     fn keep(&self, mut one: Kept) {
@@ -218,11 +241,10 @@ impl Lent {
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }
 
-    /// Begins a transaction.
-    pub(super) async fn begin(&mut self) -> Result<(), DbErr> {
+    async fn begin(&mut self) -> Result<(), sqlx::Error> {
         // Already now: it may have begun when nobody hears so any more.
         self.is_open = true;
-        self.execute_unprepared("BEGIN").await?;
+        self.send(|to| to.execute(sqlx::raw_sql("BEGIN"))).await?;
         Ok(())
     }
 
@@ -307,6 +329,10 @@ fn undo(lender: Arc<Lender>, held: Held) {
             held.kept.connection.close_on_drop();
         }
     });
+}
+
+fn too_late() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
 
 fn failed(error: sqlx::Error) -> DbErr {

@@ -33,6 +33,7 @@ mod history;
 mod http;
 mod known;
 mod labels;
+mod lending;
 mod library;
 mod limits;
 mod lockout;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, SimpleExpr};
-use sea_orm::{ConnectionTrait, DatabaseBackend};
+use sea_orm::{ConnectionTrait, DatabaseBackend, Value};
 
 use crate::failpoint::{self, Point};
 
@@ -55,6 +55,16 @@ impl Clock {
     /// Now, as an expression of SQL; see [`Clock::sql_after`].
     pub fn sql_now(&self, db: &impl ConnectionTrait) -> SimpleExpr {
         self.sql_after(db, TimeDelta::zero())
+    }
+
+    /// The same as text for [`Sql`](super::Sql), with its value.
+    pub fn text_now(&self, db: &impl ConnectionTrait) -> (&'static str, Value) {
+        if db.get_database_backend() == DatabaseBackend::Postgres {
+            let micros = self.offset().num_microseconds().unwrap_or(0);
+            let now = "statement_timestamp() + $ * interval '1 microsecond'";
+            return (now, micros.into());
+        }
+        ("$", self.now().into())
     }
 
     /// How far tests have turned the clock.

@@ -50,21 +50,22 @@ impl Gate {
         // In doubt until this transaction has ended well.
         if self.doubtful.swap(true, Ordering::AcqRel) {
             tracing::debug!("opening the writer connection anew");
-            let connection = writer
-                .get_sqlite_connection_pool()
-                .acquire()
-                .await
-                .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-            connection
-                .close()
-                .await
-                .map_err(|error| DbErr::Custom(error.to_string()))?;
+            // On the heap: every transaction has room for it, and few need it.
+            Box::pin(throw_away(writer)).await?;
         }
         Ok(Pass {
             gate: self.clone(),
             _turn: turn,
         })
     }
+}
+
+/// Closes the connection; the next who wants one has a new one opened.
+async fn throw_away(writer: &DatabaseConnection) -> Result<(), DbErr> {
+    let connection = writer.get_sqlite_connection_pool().acquire().await;
+    let connection = connection.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
+    let closed = connection.close().await;
+    closed.map_err(|error| DbErr::Custom(error.to_string()))
 }
 
 impl Pass {

@@ -17,6 +17,7 @@ mod lock_file;
 pub mod migrate;
 mod prune;
 mod shared_reads;
+mod sql;
 mod together;
 mod tx;
 
@@ -35,6 +36,7 @@ use self::gate::Gate;
 use self::lock_file::LockFile;
 pub use self::prune::{hourly, in_steps};
 pub use self::shared_reads::SharedReads;
+pub use self::sql::Sql;
 pub use self::together::Together;
 pub use self::tx::{Tx, TxConn};
 use crate::failpoint::{self, Point};

@@ -10,8 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, ExecResult, QueryResult, 
 use tokio::sync::OnceCell;
 
 use super::conn::Begun;
-use super::later::Later;
-use super::{Clock, Conn, DbError};
+use super::{Clock, Conn, DbError, Sql};
 
 /// What is called once a transaction is committed.
 pub(super) type AfterCommit = Box<dyn FnOnce() + Send>;
@@ -31,7 +30,7 @@ struct Parts {
     conn: TxConn,
     clock: Clock,
     /// What was put off.
-    later: Mutex<Vec<Later>>,
+    later: Mutex<Vec<Sql>>,
     last: Mutex<Option<Last>>,
     after_commit: Mutex<Vec<AfterCommit>>,
 }
@@ -86,7 +85,7 @@ impl Tx {
         lock(&self.0.after_commit).push(Box::new(hint));
     }
 
-    pub(super) fn put_off(&self) -> MutexGuard<'_, Vec<Later>> {
+    pub(super) fn put_off(&self) -> MutexGuard<'_, Vec<Sql>> {
         lock(&self.0.later)
     }
 

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use entity::{EventId, ProjectId, TaskId, UserId, event, server_state};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set};
 use serde::Serialize;
 
 pub use self::bus::Bus;
@@ -32,7 +32,7 @@ pub use self::feed::{Entry, Feed, FollowError, Start};
 pub use self::log::{NoPlace, Place, Range, Tail, count, newest, read, seq_of};
 pub use self::prune::{Kept, delete_events, prune_streams};
 use crate::crypto;
-use crate::db::{DbError, Tx, new_id, padded};
+use crate::db::{DbError, Sql, Tx, new_id, padded};
 use crate::failpoint::{self, Point};
 use crate::telemetry;
 use bus::Hint;
@@ -170,7 +170,7 @@ impl Log {
     pub async fn write(self, tx: &Tx, bus: &Bus) -> Result<(), DbError> {
         let is_new = !self.events.is_empty();
         if is_new {
-            tx.later(event::Entity::insert_many(self.events).into_query());
+            tx.later(Sql::insert(self.events));
         }
         if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
             return tx.flush().await;

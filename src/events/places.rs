@@ -3,14 +3,9 @@
 use std::collections::BTreeMap;
 
 use entity::{EventId, stream, stream_entry};
-use sea_orm::sea_query::{
-    Expr, ExprTrait, InsertStatement, JoinType, OnConflict, Query, ValueTuple,
-};
-use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryResult, QueryTrait, Set, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryResult, Set};
 
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Sql, Tx};
 
 /// Events, by the stream in which each gets the next place.
 type Entries = BTreeMap<String, Vec<EventId>>;
@@ -26,12 +21,14 @@ pub async fn give(
     entries: Entries,
     then: impl FnOnce(Stand) + Send + 'static,
 ) -> Result<(), DbError> {
-    if tx.conn().get_database_backend() == DatabaseBackend::Postgres {
+    let backend = tx.conn().get_database_backend();
+    if backend == DatabaseBackend::Postgres {
         return give_at_once(tx, entries, then).await;
     }
     // The entries refer to the events.
     tx.flush().await?;
-    let rows = tx.conn().query_all(&raise(&entries)).await?;
+    let raise = raise(&entries).statement(backend);
+    let rows = tx.conn().query_all_raw(raise).await?;
     let stand = stand(&rows, entries.len())?;
     let rows = places(entries).map(|(stream, behind, event_id)| {
         let last = stand.get(&stream).copied().unwrap_or_default();
@@ -56,37 +53,23 @@ async fn give_at_once(
 ) -> Result<(), DbError> {
     let streams = entries.len();
     let raise = raise(&entries);
-    let places = places(entries).map(|(stream, behind, event_id)| {
-        let values: [Value; 3] = [stream.into(), behind.into(), event_id.into()];
-        ValueTuple::Many(values.into())
-    });
-    let rows = Query::select()
-        .column((PLACES, "column1"))
-        .expr(Expr::col((RAISED, stream::Column::LastSeq)).sub(Expr::col((PLACES, "column2"))))
-        .column((PLACES, "column3"))
-        .from_values(places, PLACES)
-        .join(
-            JoinType::InnerJoin,
-            RAISED,
-            Expr::col((RAISED, stream::Column::Name)).equals((PLACES, "column1")),
-        )
-        .take();
-    let mut write = Query::insert();
-    write
-        .into_table(stream_entry::Entity)
-        .columns([
-            stream_entry::Column::Stream,
-            stream_entry::Column::Seq,
-            stream_entry::Column::EventId,
-        ])
-        .select_from(rows)
-        .map_err(|error| DbErr::Custom(format!("the entries of streams: {error}")))?;
-    let counters = Query::select()
-        .columns([stream::Column::Name, stream::Column::LastSeq])
-        .from(RAISED)
-        .take();
+    let head = "INSERT INTO stream_entries (stream, seq, event_id)
+        SELECT raised.name, raised.last_seq - place.behind, place.event_id
+        FROM raised JOIN (VALUES ";
+    let mut write = Sql::new(head, []);
+    for (number, (stream, behind, event_id)) in places(entries).enumerate() {
+        let place = if number == 0 {
+            "($, $, $)"
+        } else {
+            ", ($, $, $)"
+        };
+        write = write.and(place, [stream.into(), behind.into(), event_id.into()]);
+    }
+    let tail = ") AS place (stream, behind, event_id) ON place.stream = raised.name";
+    let write = write.and(tail, []);
+    let counters = Sql::new("SELECT name, last_seq FROM raised", []);
     tx.end_with(
-        [(RAISED, raise), ("written", write)],
+        [("raised", raise), ("written", write)],
         counters,
         move |rows| {
             let stand = stand(&rows, streams)?;
@@ -96,27 +79,16 @@ async fn give_at_once(
     .await
 }
 
-/// The names of what the statement above reads.
-const RAISED: &str = "raised";
-const PLACES: &str = "places";
-
 /// Raises counters, in the order of their names.
-fn raise(entries: &Entries) -> InsertStatement {
+fn raise(entries: &Entries) -> Sql {
     let rows = entries.iter().map(|(name, events)| stream::ActiveModel {
         name: Set(name.clone()),
         last_seq: Set(i64::try_from(events.len()).unwrap_or(i64::MAX)),
         min_seq: Set(1),
     });
-    let more = Expr::col((stream::Entity, stream::Column::LastSeq))
-        .add(Expr::col(("excluded", stream::Column::LastSeq)));
-    let again = OnConflict::column(stream::Column::Name)
-        .value(stream::Column::LastSeq, more)
-        .to_owned();
-    let mut insert = stream::Entity::insert_many(rows)
-        .on_conflict(again)
-        .into_query();
-    insert.returning(Query::returning().columns([stream::Column::Name, stream::Column::LastSeq]));
-    insert
+    let more = " ON CONFLICT (name) DO UPDATE SET last_seq = streams.last_seq + excluded.last_seq
+        RETURNING name, last_seq";
+    Sql::insert(rows).and(more, [])
 }
 
 /// Each new entry: its stream, how many are behind it there, and the event.

@@ -48,7 +48,8 @@ pub async fn prune_streams(db: &Db, kept: Kept, step: u64) -> Result<u64, DbErro
         };
         after.clone_from(&last.stream);
         for oldest in &streams {
-            if !kept.is_kept(oldest.seq, oldest.event, oldest.last_seq) {
+            let Some(event) = oldest.event else { continue };
+            if !kept.is_kept(oldest.seq, event, oldest.last_seq) {
                 let name = &oldest.stream;
                 deleted += in_steps(step, || prune_stream(db, name, kept, step)).await?;
             }
@@ -61,17 +62,18 @@ struct Oldest {
     stream: String,
     last_seq: i64,
     seq: i64,
-    event: EventId,
+    /// None where there is no entry any more.
+    event: Option<EventId>,
 }
 
-/// A page of all streams by name that have entries.
+/// A page of all streams by name.
 async fn oldest_entries(db: &Db, after: &str) -> Result<Vec<Oldest>, DbError> {
     db.read(|conn| async move {
+        // Not a join: PostgreSQL merges the two tables and reads all entries that stand before the page.
         let query = format!(
-            "SELECT streams.name, streams.last_seq, streams.min_seq, stream_entries.event_id
-             FROM streams JOIN stream_entries
-               ON stream_entries.stream = streams.name AND stream_entries.seq = streams.min_seq
-             WHERE streams.name > $1 ORDER BY streams.name LIMIT {STREAMS}"
+            "SELECT name, last_seq, min_seq, (SELECT event_id FROM stream_entries
+               WHERE stream = streams.name AND seq = streams.min_seq)
+             FROM streams WHERE name > $1 ORDER BY name LIMIT {STREAMS}"
         );
         let backend = conn.get_database_backend();
         let query = Statement::from_sql_and_values(backend, query, [after.into()]);

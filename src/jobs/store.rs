@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use entity::job::{self, Column, Entity, State};
 use entity::{JobId, Timestamp};
-use sea_orm::sea_query::{
-    Expr, ExprTrait, InsertStatement, LockBehavior, LockType, OnConflict, Query, SimpleExpr,
-};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
     QuerySelect, QueryTrait, Select, UpdateMany,
 };
 
 use super::{Buried, Claimed, JobError, NewJob, admin};
-use crate::db::{Clock, Db, DbError, Tx, new_id, padded};
+use crate::db::{Clock, Db, DbError, Sql, Tx, new_id, padded};
 use crate::events::Bus;
 use crate::events::bus::Hint;
 use crate::telemetry;
@@ -27,11 +25,8 @@ const PIECE: usize = 500;
 /// Writes jobs into the transaction of the change that causes them, at its end. A job with the same
 /// `dedupe_key` is made once.
 pub fn enqueue(tx: &Tx, bus: &Bus, new: impl IntoIterator<Item = NewJob>) {
-    let once = OnConflict::column(Column::DedupeKey)
-        .do_nothing()
-        .to_owned();
-    for insert in inserts(tx, bus, new, &once) {
-        tx.later(insert);
+    for insert in inserts(tx, bus, new) {
+        tx.later(insert.and(" ON CONFLICT (dedupe_key) DO NOTHING", []));
     }
 }
 
@@ -44,36 +39,21 @@ pub async fn enqueue_again(
     bus: &Bus,
     new: impl IntoIterator<Item = NewJob>,
 ) -> Result<(), DbError> {
-    let ended = Expr::col((Entity, Column::State)).is_in([State::Done, State::Dead]);
-    let again = OnConflict::column(Column::DedupeKey)
-        .update_columns([
-            Column::Payload,
-            Column::MaxAttempts,
-            Column::State,
-            Column::Attempt,
-            Column::CrashCount,
-            Column::RunAt,
-            Column::Trace,
-        ])
-        .value(Column::DoneAt, Expr::value(None::<Timestamp>))
-        .value(Column::LastError, Expr::value(None::<String>))
-        .value(Column::DiscardReason, Expr::value(None::<String>))
-        .value(Column::RetriedAt, Expr::value(tx.clock().now()))
-        .action_and_where(ended)
-        .to_owned();
-    for insert in inserts(tx, bus, new, &again) {
-        tx.conn().execute(&insert).await?;
+    let again = " ON CONFLICT (dedupe_key) DO UPDATE SET payload = excluded.payload,
+        max_attempts = excluded.max_attempts, state = excluded.state, attempt = excluded.attempt,
+        crash_count = excluded.crash_count, run_at = excluded.run_at, trace = excluded.trace,
+        done_at = NULL, last_error = NULL, discard_reason = NULL, retried_at = $
+        WHERE jobs.state IN ('done', 'dead')";
+    for insert in inserts(tx, bus, new) {
+        let insert = insert.and(again, [tx.clock().now().into()]);
+        let backend = tx.conn().get_database_backend();
+        tx.conn().execute_raw(insert.statement(backend)).await?;
     }
     Ok(())
 }
 
 /// The statements that write jobs. Those who wait for such hear of them after the commit.
-fn inserts(
-    tx: &Tx,
-    bus: &Bus,
-    new: impl IntoIterator<Item = NewJob>,
-    conflict: &OnConflict,
-) -> Vec<InsertStatement> {
+fn inserts(tx: &Tx, bus: &Bus, new: impl IntoIterator<Item = NewJob>) -> Vec<Sql> {
     let new: Vec<_> = new.into_iter().collect();
     let queues: BTreeSet<_> = new.iter().map(|new| new.queue).collect();
     for queue in queues {
@@ -81,48 +61,37 @@ fn inserts(
     }
     // A statement has so many values and no more.
     new.chunks(PIECE)
-        .map(|piece| insert_of(tx, piece, conflict.clone()))
+        .map(|piece| insert_of(tx, piece))
         .collect()
 }
 
-fn insert_of(tx: &Tx, new: &[NewJob], conflict: OnConflict) -> InsertStatement {
-    let (conn, clock) = (tx.conn(), tx.clock());
-    let mut insert = Query::insert();
-    insert
-        .into_table(Entity)
-        .columns([
-            Column::Id,
-            Column::Queue,
-            Column::Kind,
-            Column::DedupeKey,
-            Column::Payload,
-            Column::State,
-            Column::Attempt,
-            Column::CrashCount,
-            Column::MaxAttempts,
-            Column::RunAt,
-            Column::LeaseToken,
-            Column::CreatedAt,
-            Column::Trace,
-        ])
-        .on_conflict(conflict);
-    for new in new {
-        insert.values_panic([
-            Expr::value(JobId(new_id(clock))),
-            Expr::value(new.queue),
-            Expr::value(new.kind),
-            Expr::value(new.dedupe_key.as_str()),
-            Expr::value(new.payload.clone()),
-            Expr::value(State::Ready),
-            Expr::value(0),
-            Expr::value(0),
-            Expr::value(new.max_attempts),
-            // By the clock that claims are made by: one that is ahead must not put it off.
-            clock.sql_now(conn),
-            Expr::value(0_i64),
-            Expr::value(clock.now()),
-            Expr::value(telemetry::request_id()),
-        ]);
+fn insert_of(tx: &Tx, new: &[NewJob]) -> Sql {
+    let clock = tx.clock();
+    let head =
+        "INSERT INTO jobs (id, queue, kind, dedupe_key, payload, state, attempt, crash_count,
+        max_attempts, run_at, lease_token, created_at, trace) VALUES ";
+    let mut insert = Sql::new(head, []);
+    for (place, new) in new.iter().enumerate() {
+        // By the clock that claims are made by: one that is ahead must not put it off.
+        let (now, value) = clock.text_now(tx.conn());
+        insert = insert
+            .and(if place == 0 { "(" } else { ", (" }, [])
+            .and(
+                "$, $, $, $, $, 'ready', 0, 0, $, ",
+                [
+                    JobId(new_id(clock)).into(),
+                    new.queue.into(),
+                    new.kind.into(),
+                    new.dedupe_key.as_str().into(),
+                    new.payload.clone().into(),
+                    new.max_attempts.into(),
+                ],
+            )
+            .and(now, [value])
+            .and(
+                ", 0, $, $)",
+                [clock.now().into(), telemetry::request_id().into()],
+            );
     }
     insert
 }

@@ -3,12 +3,11 @@
 use entity::login_failure::{Column, EVERYWHERE, Entity};
 use entity::{Timestamp, UserId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, QueryTrait,
-    Statement,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, Statement,
 };
 use uuid::Uuid;
 
-use crate::db::{Db, DbError, Tx};
+use crate::db::{Db, DbError, Sql, Tx};
 
 /// How an account stands for a network.
 #[derive(Clone, Copy, Debug)]
@@ -165,10 +164,8 @@ pub async fn give_back(tx: &Tx, (account, network): (Uuid, &str)) -> Result<(), 
 
 /// Forgets the failures of an account from a network, at the end of the transaction.
 pub fn forget(tx: &Tx, (account, network): (Uuid, &str)) {
-    let delete = Entity::delete_many()
-        .filter(Column::Account.eq(account))
-        .filter(Column::Network.eq(network));
-    tx.later(delete.into_query());
+    let delete = "DELETE FROM login_failures WHERE account = $ AND network = $";
+    tx.later(Sql::new(delete, [account.into(), network.into()]));
 }
 
 /// Forgets the failures of an account from a network and those that are counted from everywhere, or all

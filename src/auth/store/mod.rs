@@ -11,11 +11,11 @@ use entity::{SessionId, Timestamp, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, Order};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::db::keyset::{self, Key};
-use crate::db::{DbError, Tx};
+use crate::db::{DbError, Sql, Tx};
 use crate::graphql::{CursorTime, Page};
 
 /// Rows of one statement: well below what a database binds.
@@ -26,7 +26,7 @@ pub type SessionKeys = (CursorTime, SessionId);
 
 /// Writes a new session, at the end of the transaction.
 pub fn insert(tx: &Tx, session: Model) {
-    tx.later(Entity::insert(session.into_active_model()).into_query());
+    tx.later(Sql::insert([session.into_active_model()]));
 }
 
 /// The replacement of a refresh token.

@@ -3,7 +3,7 @@
 use entity::task::{Column, Entity, Model, seen_by};
 use entity::user::Face;
 use entity::{ProjectId, TaskId, Timestamp, UserId, Viewer, project, task_history, task_words};
-use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{
     ActiveEnum, ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait,
     IntoActiveModel, Iterable, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QueryResult,
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use super::order::Sort;
 use crate::db::line::{self, Line};
-use crate::db::{DbError, Tx, keyset, padded};
+use crate::db::{DbError, Sql, Tx, keyset, padded};
 use crate::graphql::CursorTime;
 
 /// Which tasks a list has.
@@ -43,7 +43,7 @@ pub type SubtaskKeys = (CursorTime, TaskId);
 /// Writes new tasks, at least one, at the end of the transaction.
 pub fn insert(tx: &Tx, tasks: Vec<Model>) {
     let rows = tasks.into_iter().map(IntoActiveModel::into_active_model);
-    tx.later(Entity::insert_many(rows).into_query());
+    tx.later(Sql::insert(rows));
 }
 
 /// A task and nobody else's hands on it until the end of the transaction.
@@ -178,7 +178,7 @@ pub async fn save(tx: &Tx, task: Model) -> Result<(), DbError> {
 /// Writes what was changed, at the end of the transaction.
 pub fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) {
     if !rows.is_empty() {
-        tx.later(task_history::Entity::insert_many(rows).into_query());
+        tx.later(Sql::insert(rows));
     }
 }
 
@@ -188,14 +188,9 @@ pub fn index_words(tx: &Tx, rows: Vec<task_words::Model>) {
         return;
     }
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
-    let again = OnConflict::column(task_words::Column::TaskId)
-        .update_columns([
-            task_words::Column::TitleWords,
-            task_words::Column::DescriptionWords,
-        ])
-        .to_owned();
-    let insert = task_words::Entity::insert_many(rows).on_conflict(again);
-    tx.later(insert.into_query());
+    let again = " ON CONFLICT (task_id) DO UPDATE SET title_words = excluded.title_words,
+        description_words = excluded.description_words";
+    tx.later(Sql::insert(rows).and(again, []));
 }
 
 /// The name of a field in events: the one it is stored by.

@@ -7,10 +7,9 @@ use entity::{ProjectId, TaskId, UserId, project_member};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Order};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    QueryTrait,
 };
 
-use crate::db::{DbError, Tx, padded};
+use crate::db::{DbError, Sql, Tx, padded};
 use crate::tasks::slice::{Rows, Slices};
 
 /// The rows of these tasks, also of those who want to hear nothing.
@@ -53,11 +52,8 @@ pub fn start_later(tx: &Tx, pairs: impl IntoIterator<Item = (TaskId, UserId)>) {
         };
         row.into_active_model()
     });
-    let once = OnConflict::columns([Column::TaskId, Column::UserId])
-        .do_nothing()
-        .to_owned();
-    let insert = Entity::insert_many(rows).on_conflict(once);
-    tx.later(insert.into_query());
+    let once = " ON CONFLICT (task_id, user_id) DO NOTHING";
+    tx.later(Sql::insert(rows).and(once, []));
 }
 
 /// Writes whether somebody follows a task or wants to hear nothing of it.

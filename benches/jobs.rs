@@ -73,7 +73,7 @@ pub async fn run() -> Vec<Section> {
                 &batch.to_string(),
                 &format!("{:.0}", done.rate),
                 &format!("{:.0}", done.processor),
-                &format!("{:.1}", done.statements),
+                &format!("{:.2}", done.statements),
             ]);
         }
         section.says(&format!(

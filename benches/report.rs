@@ -100,7 +100,7 @@ pub fn write(sections: &[Section]) {
     let mut page = String::from(
         "# Benchmarks\n\n\
          What Taskflow costs, measured by `make bench`, which writes this page: all but the last chapter, which is kept \
-         by hand in `benches/notes.md`. Run it on a machine that does nothing else; it needs what `make test` needs. \
+         by hand in `benches/notes.md`. Run it on a machine that does nothing else; it installs what it needs. \
          Figures depend on the machine, and ratios less so: compare what stands in one run. `cargo bench --bench main -- \
          pages pure` measures only the parts that are named, and writes nothing.\n\n",
     );

@@ -310,10 +310,10 @@ fn costs(servers: &[Server]) -> Section {
              task* is six fields of a task by its id. *20 tasks* are those assigned to the person, the newest first, \
              each with its assignee and its creator. *create* makes a task and assigns it to somebody: ours with \
              what is checked, the event, the feed and the jobs in the same transaction, the others by one insert and \
-             one message to Redis.\n\n\
-             *{LIMIT}* is axum and sqlx with one statement a request and the same rights asked for, none for \
+             one message to Redis. Nobody does the jobs meanwhile.\n\n\
+             *{LIMIT}* is axum and sqlx with its pool, one statement a request and the same rights asked for, none for \
              *create*; it parses no GraphQL. *{LIBRARY}* is the same with async-graphql in front, a schema of these four \
-             fields and nothing else: what GraphQL costs at least on the library that ours is built on. The other peers \
+             fields and nothing else: what GraphQL costs on the library that ours is built on. The other peers \
              ask for no rights. PostGraphile has no ping and publishes nothing, and its page has disabled and deleted \
              tasks in it.",
             TURN.as_secs()

@@ -1,4 +1,4 @@
-//! Where statements outside transactions go: to a pool, which lends a connection to each.
+//! Where statements go: each to a connection of a pool, or to that of its transaction.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

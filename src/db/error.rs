@@ -1,5 +1,6 @@
 //! What the database can answer instead of rows.
 
+use sea_orm::sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 
 /// A failure of the database. Its text is for logs, never for clients.
@@ -100,9 +101,10 @@ impl DbError {
 pub(super) fn is_lost(error: &SqlxError) -> bool {
     match error {
         SqlxError::Io(_) | SqlxError::WorkerCrashed | SqlxError::Protocol(_) => true,
-        SqlxError::Database(error) => {
-            matches!(error.code().as_deref(), Some("57P01" | "57P02" | "57P03"))
-        }
+        // PostgreSQL ends the connection with it.
+        SqlxError::Database(error) => error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)),
         _ => false,
     }
 }

@@ -25,7 +25,7 @@ impl Tx {
     pub async fn flush(&self) -> Result<(), DbError> {
         self.run_kept().await?;
         let all = self.take_later();
-        let backend = self.conn().get_database_backend();
+        let backend = self.backend();
         if backend == DatabaseBackend::Postgres {
             return self.run_together(all).await;
         }
@@ -53,7 +53,7 @@ impl Tx {
         let last = all.split_off(all.len() - some);
         self.run_together(all).await?;
         let parts = NAMES.into_iter().zip(last).chain(named);
-        let statement = together(parts, query).statement(DatabaseBackend::Postgres);
+        let statement = together(parts, query).statement();
         self.keep_last(statement, Box::new(then));
         Ok(())
     }
@@ -65,8 +65,7 @@ impl Tx {
             let Some(last) = some.pop() else {
                 return Ok(());
             };
-            let statement = together(NAMES.into_iter().zip(some), last);
-            let statement = statement.statement(DatabaseBackend::Postgres);
+            let statement = together(NAMES.into_iter().zip(some), last).statement();
             self.conn().execute_raw(statement).await?;
         }
     }
@@ -82,7 +81,7 @@ const NAMES: [&str; MOST] = [
 ];
 
 fn together(parts: impl IntoIterator<Item = (&'static str, Sql)>, last: Sql) -> Numbered {
-    let mut all = Numbered::default();
+    let mut all = Numbered::new(DatabaseBackend::Postgres);
     for (place, (name, part)) in parts.into_iter().enumerate() {
         all.say(if place == 0 { "WITH " } else { ", " });
         all.say(name);

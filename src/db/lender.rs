@@ -2,8 +2,7 @@
 //!
 //! The pool of the driver asks every connection that comes back for a sign of life: another round trip for each
 //! statement, and a task that waits for its answer. One whose last answer was read to its end needs none and is kept
-//! here for whoever comes next. All others go back to the pool, which looks at them: those that were left in the
-//! middle of something, and those that are old.
+//! here for whoever comes next. The pool only opens connections, as many as it may.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +16,19 @@ use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statem
 use sea_query_sqlx::SqlxValues;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::conn::Seen;
 use super::error;
+
+/// How long a connection has to give a sign of life.
+const PING: Duration = Duration::from_secs(1);
 
 /// A statement as the driver wants it.
 type Bound = Query<'static, Postgres, SqlxValues>;
 type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
 
-/// Who lends. Nobody else may take connections from the pool meanwhile, but for what [`Lender::let_go`] is for.
+/// Who lends. Nobody else takes connections from the pool meanwhile, but for what [`Lender::let_go`] is for.
 pub(super) struct Lender {
     pool: sqlx::Pool<Postgres>,
     /// As many as the pool may open, so that who has one never waits for a connection that is kept.
@@ -39,13 +41,13 @@ pub(super) struct Lender {
 
 struct Kept {
     connection: PoolConnection<Postgres>,
-    /// When the pool gave it away.
-    since: Instant,
+    opened: Instant,
     used: Instant,
 }
 
 /// A connection that is lent. Dropped in the middle of a transaction, that is rolled back.
 pub(super) struct Lent {
+    /// None when it died.
     held: Option<Held>,
     lender: Arc<Lender>,
     /// Whether a transaction is open.
@@ -83,16 +85,17 @@ impl Lender {
     /// # Errors
     /// When there was none for too long, or the database cannot be reached.
     pub(super) async fn lend(self: &Arc<Self>) -> Result<Lent, DbErr> {
+        let now = Instant::now();
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_) => self.wait().await?,
+            Err(_) => self.wait(now).await?,
         };
         // The one that was used last: it is the fastest, and the others grow old.
         let last = self.kept().pop();
         let kept = match last {
-            Some(kept) if kept.used.elapsed() < self.ping_after => kept,
+            Some(kept) if now.saturating_duration_since(kept.used) < self.ping_after => kept,
             // On the heap: opening a connection is large, and rare.
-            last => Box::pin(self.find(last)).await?,
+            last => Box::pin(self.find(last, now)).await?,
         };
         Ok(Lent {
             held: Some(Held {
@@ -116,7 +119,6 @@ impl Lender {
                 return Err(failed(error));
             }
             // It died while it was kept, and nothing was done on it.
-            lent.is_open = false;
             drop(lent);
             lent = self.lend().await?;
             lent.begin().await.map_err(failed)?;
@@ -124,22 +126,26 @@ impl Lender {
         Ok(lent)
     }
 
-    async fn wait(&self) -> Result<OwnedSemaphorePermit, DbErr> {
-        let turn = timeout(self.patience(), self.permits.clone().acquire_owned()).await;
-        turn.map_err(|_| too_late())?
+    async fn wait(&self, since: Instant) -> Result<OwnedSemaphorePermit, DbErr> {
+        let permit = self.permits.clone().acquire_owned();
+        let permit = timeout_at(self.deadline(since), permit).await;
+        permit
+            .map_err(|_| too_late())?
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed))
     }
 
-    /// This one, if it is alive, or one of the pool.
-    async fn find(&self, last: Option<Kept>) -> Result<Kept, DbErr> {
+    /// This one, if it is alive, or a new one.
+    async fn find(&self, last: Option<Kept>, since: Instant) -> Result<Kept, DbErr> {
         if let Some(mut kept) = last {
-            let lives = timeout(self.patience(), kept.connection.ping()).await;
-            if lives.map_err(|_| too_late())?.is_ok() {
+            if self.is_young(&kept) && lives(&mut kept).await {
                 return Ok(kept);
             }
+            end(kept);
             self.let_go();
         }
-        let connection = self.pool.acquire().await.map_err(|error| match error {
+        let opened = timeout_at(self.deadline(since), self.pool.acquire()).await;
+        let opened = opened.map_err(|_| too_late())?;
+        let connection = opened.map_err(|error| match error {
             sqlx::Error::PoolTimedOut => too_late(),
             sqlx::Error::PoolClosed => DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed),
             error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
@@ -147,39 +153,41 @@ impl Lender {
         let now = Instant::now();
         Ok(Kept {
             connection,
-            since: now,
+            opened: now,
             used: now,
         })
     }
 
-    fn patience(&self) -> Duration {
-        self.pool.options().get_acquire_timeout()
+    fn deadline(&self, since: Instant) -> tokio::time::Instant {
+        (since + self.pool.options().get_acquire_timeout()).into()
     }
 
-    fn keep(&self, mut one: Kept) {
+    fn is_young(&self, one: &Kept) -> bool {
         let options = self.pool.options();
         let is_within =
             |at: Instant, most: Option<Duration>| most.is_none_or(|most| at.elapsed() < most);
-        if !is_within(one.since, options.get_max_lifetime()) {
-            return;
-        }
+        is_within(one.opened, options.get_max_lifetime())
+            && is_within(one.used, options.get_idle_timeout())
+    }
+
+    /// Takes one back whose last answer was read to its end.
+    fn keep(&self, mut one: Kept) {
         one.used = Instant::now();
         let mut kept = self.kept();
-        if self.permits.is_closed() {
-            return;
-        }
-        kept.retain(|one| is_within(one.used, options.get_idle_timeout()));
         kept.push(one);
+        if self.permits.is_closed() {
+            kept.drain(..).for_each(end);
+        }
+        kept.extract_if(.., |one| !self.is_young(one)).for_each(end);
     }
 
-    /// Gives the pool back all that is kept: for who takes from the pool itself, or when a connection was lost and the
-    /// others may be as dead.
+    /// Ends all that are kept: for who takes from the pool itself, or when a connection was lost and the others may be
+    /// as dead.
     pub(super) fn let_go(&self) {
-        let all = std::mem::take(&mut *self.kept());
-        drop(all);
+        self.kept().drain(..).for_each(end);
     }
 
-    /// Lends no more. What is lent goes back to the pool.
+    /// Lends no more, and ends what is given back.
     pub(super) fn close(&self) {
         self.permits.close();
         self.let_go();
@@ -192,11 +200,7 @@ impl Lender {
 
 impl Drop for Lender {
     fn drop(&mut self) {
-        let kept = self.kept.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for one in kept.drain(..) {
-            // Not to the pool, which would start a task where there may be no runtime any more.
-            drop(one.connection.detach());
-        }
+        self.let_go();
     }
 }
 
@@ -206,6 +210,17 @@ impl std::fmt::Debug for Lender {
             .field("pool", &self.pool)
             .finish_non_exhaustive()
     }
+}
+
+/// Closes a connection. Not by the pool, which would ask it for a sign of life first, and wait for that as long as the
+/// kernel does: its place is free at once.
+fn end(one: Kept) {
+    drop(one.connection.detach());
+}
+
+/// Whether it answers.
+async fn lives(one: &mut Kept) -> bool {
+    matches!(timeout(PING, one.connection.ping()).await, Ok(Ok(())))
 }
 
 impl Lent {
@@ -248,7 +263,7 @@ impl Lent {
         Ok(())
     }
 
-    /// Commits it.
+    /// Commits the transaction.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         self.end("COMMIT").await
     }
@@ -290,7 +305,12 @@ impl Lent {
         let answer = send(&mut held.kept.connection).await;
         match &answer {
             Ok(_) => self.is_whole = true,
-            Err(error) if error::is_lost(error) => self.lender.let_go(),
+            Err(error) if error::is_lost(error) => {
+                if let Some(held) = self.held.take() {
+                    end(held.kept);
+                }
+                self.lender.let_go();
+            }
             Err(_) => {}
         }
         answer
@@ -302,33 +322,32 @@ impl Drop for Lent {
         let Some(held) = self.held.take() else {
             return;
         };
-        if self.is_open {
-            undo(self.lender.clone(), held);
-        } else if self.is_whole {
-            self.lender.keep(held.kept);
+        if self.is_whole && !self.is_open {
+            return self.lender.keep(held.kept);
         }
+        let Ok(runtime) = Handle::try_current() else {
+            return end(held.kept);
+        };
+        runtime.spawn(put_in_order(self.lender.clone(), held, self.is_open));
     }
 }
 
-/// Rolls back what was left in the middle: others may wait for its locks.
-fn undo(lender: Arc<Lender>, held: Held) {
-    let Ok(runtime) = Handle::try_current() else {
-        drop(held.kept.connection.detach());
-        return;
-    };
-    let mut lent = Lent {
-        held: Some(held),
-        lender,
-        is_open: false,
-        is_whole: false,
-    };
-    runtime.spawn(async move {
-        if lent.execute_unprepared("ROLLBACK").await.is_err()
-            && let Some(mut held) = lent.held.take()
-        {
-            held.kept.connection.close_on_drop();
+/// What was left in the middle of something: a transaction that is open is rolled back, since others may wait for its
+/// locks, and answers that nobody read are read. Only then its place is free.
+async fn put_in_order(lender: Arc<Lender>, mut held: Held, is_open: bool) {
+    let connection = &mut held.kept.connection;
+    let order = async {
+        if is_open {
+            connection.execute(sqlx::raw_sql("ROLLBACK")).await?;
         }
-    });
+        connection.ping().await
+    };
+    // A statement that is under way comes to its end first.
+    let patience = lender.pool.options().get_acquire_timeout();
+    match timeout(patience, order).await {
+        Ok(Ok(())) => lender.keep(held.kept),
+        _ => end(held.kept),
+    }
 }
 
 fn too_late() -> DbErr {

@@ -151,7 +151,7 @@ impl Db {
             .await
     }
 
-    /// Runs a read. After a restart of PostgreSQL the pool still holds dead connections: a read
+    /// Runs a read. After a restart of PostgreSQL there are still dead connections: a read
     /// that met one is tried once more.
     ///
     /// # Errors

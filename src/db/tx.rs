@@ -68,6 +68,11 @@ impl Tx {
         &self.0.conn
     }
 
+    /// Whether this is SQLite or PostgreSQL.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.conn().get_database_backend()
+    }
+
     /// The connection for a read that neither locks nor must see what this transaction wrote: of what others have
     /// committed it sees the same as within the transaction (READ COMMITTED), which need not begin for it.
     pub fn peek(&self) -> Peek<'_> {

@@ -170,7 +170,7 @@ impl Log {
     pub async fn write(self, tx: &Tx, bus: &Bus) -> Result<(), DbError> {
         let is_new = !self.events.is_empty();
         if is_new {
-            tx.later(Sql::insert(self.events));
+            tx.later(Sql::insert(tx.backend(), self.events));
         }
         if self.entries.is_empty() || (is_new && failpoint::fails(Point::LoseEntry, &"")) {
             return tx.flush().await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use entity::{EventId, stream, stream_entry};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, QueryResult, Set};
+use serde_json::{Value as Json, json};
 
 use crate::db::{DbError, Sql, Tx};
 
@@ -21,13 +22,13 @@ pub async fn give(
     entries: Entries,
     then: impl FnOnce(Stand) + Send + 'static,
 ) -> Result<(), DbError> {
-    let backend = tx.conn().get_database_backend();
+    let backend = tx.backend();
     if backend == DatabaseBackend::Postgres {
         return give_at_once(tx, entries, then).await;
     }
     // The entries refer to the events.
     tx.flush().await?;
-    let raise = raise(&entries).statement(backend);
+    let raise = raise(backend, &entries).statement(backend);
     let rows = tx.conn().query_all_raw(raise).await?;
     let stand = stand(&rows, entries.len())?;
     let rows = places(entries).map(|(stream, behind, event_id)| {
@@ -52,21 +53,17 @@ async fn give_at_once(
     then: impl FnOnce(Stand) + Send + 'static,
 ) -> Result<(), DbError> {
     let streams = entries.len();
-    let raise = raise(&entries);
-    let head = "INSERT INTO stream_entries (stream, seq, event_id)
-        SELECT raised.name, raised.last_seq - place.behind, place.event_id
-        FROM raised JOIN (VALUES ";
-    let mut write = Sql::new(head, []);
-    for (number, (stream, behind, event_id)) in places(entries).enumerate() {
-        let place = if number == 0 {
-            "($, $, $)"
-        } else {
-            ", ($, $, $)"
-        };
-        write = write.and(place, [stream.into(), behind.into(), event_id.into()]);
-    }
-    let tail = ") AS place (stream, behind, event_id) ON place.stream = raised.name";
-    let write = write.and(tail, []);
+    let raise = raise(DatabaseBackend::Postgres, &entries);
+    let places = places(entries).map(|(stream, behind, event_id)| {
+        json!({"stream": stream, "behind": behind, "event_id": event_id.0})
+    });
+    let write = Sql::new(
+        "INSERT INTO stream_entries (stream, seq, event_id)
+         SELECT raised.name, raised.last_seq - place.behind, place.event_id
+         FROM raised JOIN jsonb_to_recordset($) AS place (stream text, behind bigint, event_id uuid)
+           ON place.stream = raised.name",
+        [places.collect::<Json>().into()],
+    );
     let counters = Sql::new("SELECT name, last_seq FROM raised", []);
     tx.end_with(
         [("raised", raise), ("written", write)],
@@ -80,7 +77,7 @@ async fn give_at_once(
 }
 
 /// Raises counters, in the order of their names.
-fn raise(entries: &Entries) -> Sql {
+fn raise(backend: DatabaseBackend, entries: &Entries) -> Sql {
     let rows = entries.iter().map(|(name, events)| stream::ActiveModel {
         name: Set(name.clone()),
         last_seq: Set(i64::try_from(events.len()).unwrap_or(i64::MAX)),
@@ -88,7 +85,7 @@ fn raise(entries: &Entries) -> Sql {
     });
     let more = " ON CONFLICT (name) DO UPDATE SET last_seq = streams.last_seq + excluded.last_seq
         RETURNING name, last_seq";
-    Sql::insert(rows).and(more, [])
+    Sql::insert(backend, rows).and(more, [])
 }
 
 /// Each new entry: its stream, how many are behind it there, and the event.

@@ -10,7 +10,7 @@ use sea_orm::DatabaseBackend;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::store::{self, Reap, Which};
 use super::{Buried, Claimed, DEFAULT_QUEUE, JobError, Outcome};
@@ -29,6 +29,9 @@ pub type Handler =
 
 /// How long the database is left alone after it did not take what became of a job.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a worker whose hands are full lets what is due wait for more room.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Claims jobs and has them done.
 #[derive(Clone)]
@@ -105,10 +108,14 @@ impl Runner {
                 continue;
             }
             let wait = self.wait(batch > 0).await;
+            let some = match batch {
+                0 => self.settings.concurrency / 4,
+                _ => 1,
+            };
             tokio::select! {
                 () = lifecycle.draining.cancelled() => {}
                 () = woken(&mut hints, self.queue) => {}
-                () = hands.next(), if !hands.running.is_empty() => {}
+                () = hands.some(some), if !hands.running.is_empty() => {}
                 () = pause(wait) => {}
             }
         }
@@ -417,6 +424,19 @@ impl Hands {
         if let Some(ended) = self.running.join_next().await {
             self.done.extend(ended.ok().flatten());
         }
+    }
+
+    /// Waits for so many to end, or for those that end within a moment: a claim costs as much for one job as for
+    /// many.
+    async fn some(&mut self, count: usize) {
+        let left = self.running.len().saturating_sub(count);
+        self.next().await;
+        let others = async {
+            while self.running.len() > left {
+                self.next().await;
+            }
+        };
+        timeout(MOMENT, others).await.ok();
     }
 
     /// Waits for all to end.

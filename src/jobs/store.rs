@@ -10,7 +10,7 @@ use entity::{JobId, Timestamp};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, Select, UpdateMany,
+    QuerySelect, QueryTrait, Select, Set, UpdateMany,
 };
 
 use super::{Buried, Claimed, JobError, NewJob, admin};
@@ -46,8 +46,9 @@ pub async fn enqueue_again(
         WHERE jobs.state IN ('done', 'dead')";
     for insert in inserts(tx, bus, new) {
         let insert = insert.and(again, [tx.clock().now().into()]);
-        let backend = tx.conn().get_database_backend();
-        tx.conn().execute_raw(insert.statement(backend)).await?;
+        tx.conn()
+            .execute_raw(insert.statement(tx.backend()))
+            .await?;
     }
     Ok(())
 }
@@ -67,33 +68,24 @@ fn inserts(tx: &Tx, bus: &Bus, new: impl IntoIterator<Item = NewJob>) -> Vec<Sql
 
 fn insert_of(tx: &Tx, new: &[NewJob]) -> Sql {
     let clock = tx.clock();
-    let head =
-        "INSERT INTO jobs (id, queue, kind, dedupe_key, payload, state, attempt, crash_count,
-        max_attempts, run_at, lease_token, created_at, trace) VALUES ";
-    let mut insert = Sql::new(head, []);
-    for (place, new) in new.iter().enumerate() {
-        // By the clock that claims are made by: one that is ahead must not put it off.
-        let (now, value) = clock.text_now(tx.conn());
-        insert = insert
-            .and(if place == 0 { "(" } else { ", (" }, [])
-            .and(
-                "$, $, $, $, $, 'ready', 0, 0, $, ",
-                [
-                    JobId(new_id(clock)).into(),
-                    new.queue.into(),
-                    new.kind.into(),
-                    new.dedupe_key.as_str().into(),
-                    new.payload.clone().into(),
-                    new.max_attempts.into(),
-                ],
-            )
-            .and(now, [value])
-            .and(
-                ", 0, $, $)",
-                [clock.now().into(), telemetry::request_id().into()],
-            );
-    }
-    insert
+    let rows = new.iter().map(|new| job::ActiveModel {
+        id: Set(JobId(new_id(clock))),
+        queue: Set(new.queue.to_owned()),
+        kind: Set(new.kind.to_owned()),
+        dedupe_key: Set(Some(new.dedupe_key.clone())),
+        payload: Set(new.payload.clone()),
+        state: Set(State::Ready),
+        attempt: Set(0),
+        crash_count: Set(0),
+        max_attempts: Set(new.max_attempts),
+        lease_token: Set(0),
+        created_at: Set(clock.now()),
+        trace: Set(telemetry::request_id()),
+        ..Default::default()
+    });
+    // By the clock that claims are made by: one that is ahead must not put it off.
+    let (now, value) = clock.text_now(tx.conn());
+    Sql::insert_with(tx.backend(), rows, Some(("run_at", now, value)))
 }
 
 /// Which jobs a claim takes.

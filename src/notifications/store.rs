@@ -14,7 +14,7 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set, UpdateMany,
 };
 
-use crate::db::{DbError, Tx, new_id, padded};
+use crate::db::{DbError, Sql, Tx, new_id, padded};
 use crate::graphql::Page;
 
 /// Deliveries by id, in no order.
@@ -101,24 +101,20 @@ async fn insert_piece(tx: &Tx, new: &[NewDelivery]) -> Result<Vec<(DeliveryId, C
         created_at: Set(now),
         finished_at: Set(new.suppressed.map(|_| now)),
     });
-    let mut once = OnConflict::columns([
-        delivery::Column::EventId,
-        delivery::Column::RecipientId,
-        delivery::Column::Channel,
-        delivery::Column::Target,
-    ]);
-    let inserted = delivery::Entity::insert_many(rows)
-        .on_conflict(once.do_nothing().to_owned())
-        .exec_with_returning(tx.conn())
-        .await;
-    let rows = match inserted {
-        Ok(rows) => rows,
-        // All of them were there.
-        Err(sea_orm::DbErr::RecordNotInserted) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let waiting = rows.into_iter().filter(|row| row.state == State::Queued);
-    Ok(waiting.map(|row| (row.id, row.channel)).collect())
+    let once = " ON CONFLICT (event_id, recipient_id, channel, target) DO NOTHING
+        RETURNING id, channel, state";
+    let insert = Sql::insert(tx.backend(), rows).and(once, []);
+    let rows = tx
+        .conn()
+        .query_all_raw(insert.statement(tx.backend()))
+        .await?;
+    let mut waiting = Vec::new();
+    for row in rows {
+        if row.try_get_by_index::<State>(2)? == State::Queued {
+            waiting.push((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+        }
+    }
+    Ok(waiting)
 }
 
 /// Ends a delivery.

@@ -118,15 +118,16 @@ async fn what_is_asked_of_the_database_costs_a_round_trip_for_each_statement() {
             .await;
         assert!(reply.data()["login"]["accessToken"].is_string());
     };
-    // The first time each statement is prepared.
-    let mut trips = Vec::new();
-    for _ in 0..2 {
-        trips = vec![
+    // The first time each statement is prepared, and the server looks after itself now and then.
+    let mut trips = [u64::MAX; 4];
+    for _ in 0..4 {
+        let these = [
             relay.trips(async { reads(db).await.unwrap() }).await,
             relay.trips(async { writes(db, 2).await.unwrap() }).await,
             relay.trips(ada.creates(create.clone())).await,
             relay.trips(log_in()).await,
         ];
+        trips = std::array::from_fn(|place| trips[place].min(these[place]));
     }
     // A read; two statements, and what begins and ends their transaction; two statements; and five, of which
     // three are a transaction.

@@ -26,7 +26,7 @@ pub type SessionKeys = (CursorTime, SessionId);
 
 /// Writes a new session, at the end of the transaction.
 pub fn insert(tx: &Tx, session: Model) {
-    tx.later(Sql::insert([session.into_active_model()]));
+    tx.later(Sql::insert(tx.backend(), [session.into_active_model()]));
 }
 
 /// The replacement of a refresh token.

@@ -3,13 +3,13 @@
 use entity::notification::{Column, Entity, Model};
 use entity::notified::{Category, Priority, Type};
 use entity::{CommentId, EventId, NotificationId, ProjectId, TaskId, Timestamp, UserId, delivery};
-use sea_orm::sea_query::{Expr, Func, OnConflict};
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Select, Set,
 };
 
-use crate::db::{DbError, Tx, new_id, padded};
+use crate::db::{DbError, Sql, Tx, new_id, padded};
 use crate::graphql::Page;
 
 /// What one person is to be told.
@@ -77,17 +77,11 @@ pub async fn insert(tx: &Tx, new: Vec<NewNotification>) -> Result<Vec<Model>, Db
             archived_at: Set(None),
             expires_at: Set(new.expires_at),
         });
-    let mut once = OnConflict::columns([Column::UserId, Column::DedupeKey]);
-    let inserted = Entity::insert_many(rows)
-        .on_conflict(once.do_nothing().to_owned())
-        .exec_with_returning(tx.conn())
-        .await;
-    match inserted {
-        Ok(rows) => Ok(rows),
-        // All of them were there.
-        Err(sea_orm::DbErr::RecordNotInserted) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+    let once = " ON CONFLICT (user_id, dedupe_key) DO NOTHING";
+    let insert = Sql::insert(tx.backend(), rows).and(once, []);
+    let insert = insert.returning::<Entity>();
+    let inserted = Entity::find().from_raw_sql(insert.statement(tx.backend()));
+    Ok(inserted.all(tx.conn()).await?)
 }
 
 /// Notifications by id, in no order.

@@ -9,7 +9,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryTrait,
 };
 
-use crate::db::{DbError, Tx, new_id};
+use crate::db::{DbError, Sql, Tx, new_id, padded};
 
 /// Keeps mails for the tries to come, where none is kept yet, and notes that they are being sent. Answers of which
 /// deliveries: a late worker keeps nothing of what another has kept or sent.
@@ -17,6 +17,7 @@ pub async fn keep_messages(
     tx: &Tx,
     mails: &[(DeliveryId, Option<Vec<u8>>)],
 ) -> Result<HashSet<DeliveryId>, DbError> {
+    let mails = padded(mails.iter().collect());
     let sealed = mails.iter().map(|(id, sealed)| (*id, sealed.clone()));
     let mut update = Entity::update_many()
         .col_expr(Column::Message, by_id(sealed))
@@ -68,9 +69,11 @@ pub async fn note_sent(tx: &Tx, taken: &[&Taken]) -> Result<(), DbError> {
         };
         row.into_active_model()
     });
-    attempt::Entity::insert_many(tries)
-        .exec_without_returning(tx.conn())
+    let insert = Sql::insert(tx.backend(), tries);
+    tx.conn()
+        .execute_raw(insert.statement(tx.backend()))
         .await?;
+    let taken = padded(taken.to_vec());
     let driver = taken.iter().map(|taken| (taken.id, taken.driver));
     let name = taken
         .iter()

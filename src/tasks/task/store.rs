@@ -43,7 +43,7 @@ pub type SubtaskKeys = (CursorTime, TaskId);
 /// Writes new tasks, at least one, at the end of the transaction.
 pub fn insert(tx: &Tx, tasks: Vec<Model>) {
     let rows = tasks.into_iter().map(IntoActiveModel::into_active_model);
-    tx.later(Sql::insert(rows));
+    tx.later(Sql::insert(tx.backend(), rows));
 }
 
 /// A task and nobody else's hands on it until the end of the transaction.
@@ -178,7 +178,7 @@ pub async fn save(tx: &Tx, task: Model) -> Result<(), DbError> {
 /// Writes what was changed, at the end of the transaction.
 pub fn insert_history(tx: &Tx, rows: Vec<task_history::ActiveModel>) {
     if !rows.is_empty() {
-        tx.later(Sql::insert(rows));
+        tx.later(Sql::insert(tx.backend(), rows));
     }
 }
 
@@ -190,7 +190,7 @@ pub fn index_words(tx: &Tx, rows: Vec<task_words::Model>) {
     let rows = rows.into_iter().map(IntoActiveModel::into_active_model);
     let again = " ON CONFLICT (task_id) DO UPDATE SET title_words = excluded.title_words,
         description_words = excluded.description_words";
-    tx.later(Sql::insert(rows).and(again, []));
+    tx.later(Sql::insert(tx.backend(), rows).and(again, []));
 }
 
 /// The name of a field in events: the one it is stored by.

@@ -53,7 +53,7 @@ pub fn start_later(tx: &Tx, pairs: impl IntoIterator<Item = (TaskId, UserId)>) {
         row.into_active_model()
     });
     let once = " ON CONFLICT (task_id, user_id) DO NOTHING";
-    tx.later(Sql::insert(rows).and(once, []));
+    tx.later(Sql::insert(tx.backend(), rows).and(once, []));
 }
 
 /// Writes whether somebody follows a task or wants to hear nothing of it.

@@ -12,6 +12,7 @@ use sea_orm::{
 use tokio::sync::Mutex;
 
 use super::lender::{Lender, Lent};
+use crate::settings::DatabaseSettings;
 
 /// A pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,15 +81,16 @@ impl Conn {
         Self { pool, lender: None }
     }
 
-    /// A pool for PostgreSQL, whose connections are asked for a sign of life when they were not used for
-    /// `ping_after`.
+    /// A pool for PostgreSQL, opened with these settings.
     pub(super) fn postgres(
         pool: DatabaseConnection,
-        ping_after: Duration,
+        settings: &DatabaseSettings,
         seen: Arc<Seen>,
     ) -> Self {
         let connections = pool.get_postgres_connection_pool().clone();
-        let lender = Some(Lender::new(connections, ping_after, seen));
+        let ping_after = Duration::from_secs(settings.idle_ping_seconds);
+        let longest = Duration::from_secs(settings.statement_timeout_seconds);
+        let lender = Some(Lender::new(connections, ping_after, longest, seen));
         Self { pool, lender }
     }
 

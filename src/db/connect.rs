@@ -222,8 +222,7 @@ async fn postgres(
     let shown = crate::settings::hide_password(&url);
     let seen = Arc::default();
     let pool = open(options, &shown, &seen).await?;
-    let ping_after = Duration::from_secs(settings.idle_ping_seconds);
-    let pool = Conn::postgres(pool, ping_after, seen.clone());
+    let pool = Conn::postgres(pool, settings, seen.clone());
     warn_if_commits_are_not_durable(&pool).await;
     Ok(Db {
         writer: pool.clone(),

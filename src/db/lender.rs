@@ -36,6 +36,8 @@ pub(super) struct Lender {
     kept: Mutex<Vec<Kept>>,
     /// One that was not used for this long is asked for a sign of life first.
     ping_after: Duration,
+    /// No statement takes longer.
+    longest: Duration,
     seen: Arc<Seen>,
 }
 
@@ -63,11 +65,13 @@ struct Held {
 }
 
 impl Lender {
-    /// Lends from this pool; one that was not used for `ping_after` is asked for a sign of life first. How long one waits
-    /// for a connection, and how old these may become, is what the pool was told.
+    /// Lends from this pool; one that was not used for `ping_after` is asked for a sign of life first, and no statement
+    /// takes longer than `longest`. How long one waits for a connection, and how old these may become, is what the
+    /// pool was told.
     pub(super) fn new(
         pool: sqlx::Pool<Postgres>,
         ping_after: Duration,
+        longest: Duration,
         seen: Arc<Seen>,
     ) -> Arc<Self> {
         let most = usize::try_from(pool.options().get_max_connections()).unwrap_or(usize::MAX);
@@ -76,6 +80,7 @@ impl Lender {
             permits: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
             kept: Mutex::default(),
             ping_after,
+            longest,
             seen,
         })
     }
@@ -135,13 +140,16 @@ impl Lender {
     }
 
     /// This one, if it is alive, or a new one.
-    async fn find(&self, last: Option<Kept>, since: Instant) -> Result<Kept, DbErr> {
-        if let Some(mut kept) = last {
-            if self.is_young(&kept) && lives(&mut kept).await {
-                return Ok(kept);
+    async fn find(&self, mut last: Option<Kept>, since: Instant) -> Result<Kept, DbErr> {
+        while let Some(mut kept) = last {
+            if self.is_young(&kept) {
+                if lives(&mut kept).await {
+                    return Ok(kept);
+                }
+                self.let_go();
             }
             end(kept);
-            self.let_go();
+            last = self.kept().pop();
         }
         let opened = timeout_at(self.deadline(since), self.pool.acquire()).await;
         let opened = opened.map_err(|_| too_late())?;
@@ -342,9 +350,8 @@ async fn put_in_order(lender: Arc<Lender>, mut held: Held, is_open: bool) {
         }
         connection.ping().await
     };
-    // A statement that is under way comes to its end first.
-    let patience = lender.pool.options().get_acquire_timeout();
-    match timeout(patience, order).await {
+    // A statement that is under way comes to its end first: PostgreSQL does not run more of them than there are places.
+    match timeout(lender.longest + PING, order).await {
         Ok(Ok(())) => lender.keep(held.kept),
         _ => end(held.kept),
     }

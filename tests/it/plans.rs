@@ -13,6 +13,7 @@ use sea_orm::{
     QueryOrder, Statement,
 };
 use serde_json::json;
+use taskflow::events::{Kept, prune_streams};
 use taskflow::graphql::Kind;
 use taskflow::ops::demo::{self, Plan};
 use taskflow::{accounts, auth};
@@ -407,5 +408,47 @@ async fn fill(app: &TestApp) {
     ];
     for statement in [tasks.as_str()].into_iter().chain(others) {
         db.execute_unprepared(statement).await.expect(statement);
+    }
+}
+
+/// PostgreSQL would merge the two tables and read what stands before the page, for every page.
+#[tokio::test]
+async fn the_oldest_entry_of_a_stream_is_found_by_its_index_and_not_by_all_that_stand_before() {
+    let app = TestApp::start(Full).await;
+    let db = app.sql().await;
+    let fill = "
+        INSERT INTO events (id, topic, schema_version, payload, occurred_at)
+          VALUES (gen_random_uuid(), 'task.created', 1, '{}', now());
+        INSERT INTO streams (name, last_seq, min_seq)
+          SELECT 'task:' || number, 3, 1 FROM generate_series(1, 5000) number;
+        INSERT INTO stream_entries (stream, seq, event_id)
+          SELECT name, seq, events.id FROM streams, generate_series(1, 3) seq, events
+          WHERE name LIKE 'task:%' AND topic = 'task.created';
+        ANALYZE streams, stream_entries";
+    db.execute_unprepared(fill).await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let to = seen.clone();
+    app.app
+        .db
+        .watch(move |statement| to.lock().unwrap().push(statement.clone()));
+    let kept = Kept {
+        since: app.clock.now() - chrono::TimeDelta::days(1),
+        most: 10,
+    };
+    prune_streams(&app.app.db, kept, 100).await.unwrap();
+    let statements = std::mem::take(&mut *seen.lock().unwrap());
+    assert!(statements.len() > 4, "{statements:?}");
+    for statement in statements {
+        let explain = Statement {
+            sql: format!("EXPLAIN {}", statement.sql),
+            ..statement
+        };
+        let rows = db.query_all_raw(explain).await.unwrap();
+        let lines = rows
+            .iter()
+            .map(|row| row.try_get_by_index::<String>(0).unwrap());
+        let plan = lines.collect::<Vec<_>>().join("\n");
+        let by_index = "Index Cond: ((stream = streams.name) AND (seq = streams.min_seq))";
+        assert!(plan.contains(by_index), "{plan}");
     }
 }

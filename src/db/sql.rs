@@ -21,6 +21,9 @@ pub struct Sql {
 /// A column that the database works out, the same in each row: its name, the text, and the value of that.
 pub type Computed = (&'static str, &'static str, Value);
 
+/// As many rows are still written one by one, which costs less.
+const FEW: usize = 4;
+
 impl Sql {
     /// This text with these values.
     pub fn new(text: &str, values: impl IntoIterator<Item = Value>) -> Self {
@@ -32,8 +35,8 @@ impl Sql {
 
     /// Inserts rows, at least one, which all set the same columns.
     ///
-    /// PostgreSQL is given several as one value: it and the driver remember statements by their text, and each number of rows
-    /// would be another one, to be understood and planned anew.
+    /// PostgreSQL is given more than a few as one value: it and the driver remember statements by their text, and each number
+    /// of rows would be another one, to be understood and planned anew.
     pub fn insert<A: ActiveModelTrait>(
         backend: DatabaseBackend,
         rows: impl IntoIterator<Item = A>,
@@ -75,7 +78,7 @@ impl Sql {
             sql.text.push_str(", ");
             sql.text.push_str(name);
         }
-        if count > 1
+        if count > FEW
             && !columns.is_empty()
             && backend == DatabaseBackend::Postgres
             && let Some(rows) = as_json(&columns, &all)
@@ -278,25 +281,23 @@ mod tests {
             9.into(),
         ];
         assert_eq!(values, expected);
-        let (text, _) = inserted(Postgres, &["a"]);
-        assert!(
-            text.contains("VALUES ($1, $2, 1 + $3) ON CONFLICT"),
-            "{text}"
-        );
+        let (text, _) = inserted(Postgres, &["a", "b", "c", "d"]);
+        assert!(text.contains(", ($10, $11, 1 + $12) ON CONFLICT"), "{text}");
     }
 
     #[test]
     fn however_many_rows_postgresql_is_given_it_is_the_same_statement() {
-        let (text, values) = inserted(Postgres, &["a", "it's $1"]);
+        let (text, values) = inserted(Postgres, &["a", "it's $1", "c", "d", "e"]);
         assert_eq!(
             text,
             "INSERT INTO streams (\"name\", \"last_seq\", min_seq) \
              SELECT \"name\", \"last_seq\", 1 + $1 FROM jsonb_populate_recordset(NULL::streams, $2) \
              ON CONFLICT (name) DO UPDATE SET last_seq = $3"
         );
-        let rows = json!([{"name": "a", "last_seq": 1}, {"name": "it's $1", "last_seq": 1}]);
+        let row = |name| json!({"name": name, "last_seq": 1});
+        let rows = json!([row("a"), row("it's $1"), row("c"), row("d"), row("e")]);
         assert_eq!(values, [7.into(), rows.into(), 9.into()]);
-        assert_eq!(inserted(Postgres, &["a", "b", "c"]).0, text);
+        assert_eq!(inserted(Postgres, &["a"; 6]).0, text);
     }
 
     #[test]
